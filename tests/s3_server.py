@@ -43,10 +43,9 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from xml.etree import ElementTree
@@ -65,6 +64,14 @@ UNSIGNED = "UNSIGNED-PAYLOAD"
 UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 ALL_USERS = "http://acs.amazonaws.com/groups/global/AllUsers"
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "server", "date"}
+NOT_FOR_MOTO = {
+    "host",
+    "authorization",
+    "expect",
+    "x-amz-content-sha256",
+    "x-amz-decoded-content-length",
+    "x-amz-trailer",
+}
 
 # moto's own server, without its log, without the 40 ms that Nagle's algorithm costs on each small
 # answer, and gone as soon as the process that started it is (its end of the pipe closes).
@@ -130,7 +137,14 @@ class Request:
     def action(self) -> str:
         """The IAM action that the request needs, such as `s3:GetObject`."""
         verb = {"GET": "Get", "HEAD": "Get", "DELETE": "Delete"}.get(self.method, "Put")
-        part = next((name for name in ("acl", "cors", "policy", "tagging", "versioning") if name in self.query), "")
+        part = next(
+            (
+                name
+                for name in ("acl", "cors", "policy", "tagging", "versioning")
+                if name in self.query
+            ),
+            "",
+        )
         if not self.bucket:
             return "s3:ListAllMyBuckets"
         if part == "cors":
@@ -212,12 +226,21 @@ class Signature(S3SigV4Auth):
 
     def of(self, method: str, path: str, query: str, headers: dict[str, str], payload: str) -> str:
         """The signature, in hex. `path` and `query` are as they were on the wire, `payload` is the body's hash."""
-        pairs = [(k, v) for k, v in parse_qsl(query, keep_blank_values=True) if k != "X-Amz-Signature"]
-        url = "http://host" + quote(unquote(path), safe="/~") + "?" + urlencode(pairs, quote_via=quote, safe="~")
+        pairs = [
+            (k, v) for k, v in parse_qsl(query, keep_blank_values=True) if k != "X-Amz-Signature"
+        ]
+        url = (
+            "http://host"
+            + quote(unquote(path), safe="/~")
+            + "?"
+            + urlencode(pairs, quote_via=quote, safe="~")
+        )
         request = AWSRequest(method=method, url=url, headers=headers)
         request.context["timestamp"] = self.timestamp
         self.payload = lambda _request: payload  # type: ignore[method-assign]
-        return self.signature(self.string_to_sign(request, self.canonical_request(request)), request)
+        return self.signature(
+            self.string_to_sign(request, self.canonical_request(request)), request
+        )
 
     def of_policy(self, policy: str) -> str:
         """The signature of the policy of a form, as it was sent (in base64)."""
@@ -229,7 +252,7 @@ class Signature(S3SigV4Auth):
 def parse_time(text: str) -> datetime | None:
     """A timestamp such as 20250131T235959Z, or None if it is not one."""
     try:
-        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
         return None
 
@@ -242,22 +265,27 @@ class Judge:
         self.ask = ask  # GET something of moto: path and query -> status and body
 
     def now(self) -> datetime:
-        return datetime.now(timezone.utc) + timedelta(seconds=self.server.clock_skew)
+        return datetime.now(UTC) + timedelta(seconds=self.server.clock_skew)
 
     def signer(self, credential: str, timestamp: str, *, malformed: str) -> Signature:
-        """Who signs by this credential (`key/date/region/s3/aws4_request`)? `malformed` is the code if it is not one."""
+        """Who signs by this credential (`key/date/region/s3/aws4_request`)? If it is none, the code is `malformed`."""
         access_key, *scope = credential.rsplit("/", 4)
         if len(scope) != 4 or scope[2:] != ["s3", "aws4_request"]:
             raise S3Error(400, malformed, f"The Credential is malformed: {credential}")
         date, region = scope[:2]
         if region != self.server.region:
-            text = f"The authorization header is malformed; the region '{region}' is wrong; expecting '{self.server.region}'"
+            expecting = f"the region '{region}' is wrong; expecting '{self.server.region}'"
+            text = f"The authorization header is malformed; {expecting}"
             raise S3Error(400, malformed, text, Region=self.server.region)
         if access_key not in self.server.keys:
             text = "The AWS Access Key Id you provided does not exist in our records."
             raise S3Error(403, "InvalidAccessKeyId", text, AWSAccessKeyId=access_key)
         if date != timestamp[:8]:
-            raise S3Error(400, malformed, f"Invalid credential date {date}, this date is not the same as X-Amz-Date.")
+            raise S3Error(
+                400,
+                malformed,
+                f"Invalid credential date {date}, this date is not the same as X-Amz-Date.",
+            )
         return Signature(access_key, self.server.keys[access_key], region, timestamp)
 
     def compare(self, signer: Signature, expected: str, given: str) -> str:
@@ -266,17 +294,24 @@ class Judge:
                 "The request signature we calculated does not match the signature you provided. "
                 "Check your key and signing method."
             )
-            raise S3Error(403, "SignatureDoesNotMatch", text, AWSAccessKeyId=signer.credentials.access_key)
+            raise S3Error(
+                403, "SignatureDoesNotMatch", text, AWSAccessKeyId=signer.credentials.access_key
+            )
         return signer.credentials.access_key
 
     def signed_headers(self, headers: Message, names: list[str]) -> dict[str, str]:
-        unsigned = [h.lower() for h in headers if h.lower().startswith("x-amz-") and h.lower() not in names]
-        if "X-Amz-Signature" not in unsigned and "x-amz-content-sha256" in unsigned:
-            unsigned.remove("x-amz-content-sha256")  # It is part of what is signed anyway.
-        if unsigned or "host" not in names:
+        """The headers that a signature covers, by the names it gives. They must be all those that matter."""
+        needed = {h.lower() for h in headers if h.lower().startswith("x-amz-")} - {
+            "x-amz-content-sha256"
+        } | {"host"}
+        unsigned = sorted(needed - set(names))
+        if unsigned:
             text = "There were headers present in the request which were not signed"
-            raise denied(text, HeadersNotSigned=", ".join(unsigned) or "host")
-        return {name: ",".join(headers.get_all(name, [""])) for name in names}
+            raise denied(text, HeadersNotSigned=", ".join(unsigned))
+        return {
+            name: ",".join(headers.get_all(name, [""])).encode("latin-1").decode(errors="replace")
+            for name in names
+        }
 
     def by_header(self, method: str, path: str, query: str, headers: Message) -> str:
         """The access key that signed the request in its Authorization header."""
@@ -293,10 +328,16 @@ class Judge:
             raise denied("AWS authentication requires a valid Date or x-amz-date header")
         payload = headers.get("X-Amz-Content-SHA256")
         if payload is None:
-            raise S3Error(400, "InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+            raise S3Error(
+                400,
+                "InvalidRequest",
+                "Missing required header for this request: x-amz-content-sha256",
+            )
         signer = self.signer(fields["Credential"], headers["X-Amz-Date"], malformed=malformed)
         signed = self.signed_headers(headers, fields["SignedHeaders"].split(";"))
-        access_key = self.compare(signer, signer.of(method, path, query, signed, payload), fields["Signature"])
+        access_key = self.compare(
+            signer, signer.of(method, path, query, signed, payload), fields["Signature"]
+        )
         if abs(self.now() - signed_at) > TOLERANCE:
             raise S3Error(
                 403,
@@ -312,9 +353,19 @@ class Judge:
         """The access key that signed the URL."""
         malformed = "AuthorizationQueryParametersError"
         fields = dict(parse_qsl(query, keep_blank_values=True))
-        names = ("X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature")
-        if fields.get("X-Amz-Algorithm") != "AWS4-HMAC-SHA256" or any(name not in fields for name in names):
-            raise S3Error(400, malformed, "Query-string authentication version 4 requires " + ", ".join(names))
+        names = (
+            "X-Amz-Credential",
+            "X-Amz-Date",
+            "X-Amz-Expires",
+            "X-Amz-SignedHeaders",
+            "X-Amz-Signature",
+        )
+        if fields.get("X-Amz-Algorithm") != "AWS4-HMAC-SHA256" or any(
+            name not in fields for name in names
+        ):
+            raise S3Error(
+                400, malformed, "Query-string authentication version 4 requires " + ", ".join(names)
+            )
         signed_at = parse_time(fields["X-Amz-Date"])
         if signed_at is None or not re.fullmatch(r"\d{1,6}", fields["X-Amz-Expires"]):
             raise S3Error(400, malformed, "X-Amz-Date or X-Amz-Expires is not valid")
@@ -328,17 +379,26 @@ class Judge:
             raise denied("Request has expired", **{"X-Amz-Expires": fields["X-Amz-Expires"]})
         signed = self.signed_headers(headers, fields["X-Amz-SignedHeaders"].split(";"))
         payload = headers.get("X-Amz-Content-SHA256", UNSIGNED)
-        return self.compare(signer, signer.of(method, path, query, signed, payload), fields["X-Amz-Signature"])
+        return self.compare(
+            signer, signer.of(method, path, query, signed, payload), fields["X-Amz-Signature"]
+        )
 
     def by_form(self, bucket: str, form: dict[str, str], size: int) -> str:
         """The access key that signed the policy of a form (names in lower case) with a file of `size` bytes."""
         if "policy" not in form:
             raise denied()
-        missing = {"x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"} - form.keys()
+        missing = {
+            "x-amz-algorithm",
+            "x-amz-credential",
+            "x-amz-date",
+            "x-amz-signature",
+        } - form.keys()
         if missing:
             text = f"Bucket POST must contain a field named '{min(missing)}'."
             raise S3Error(400, "InvalidArgument", text)
-        signer = self.signer(form["x-amz-credential"], form["x-amz-date"], malformed="InvalidArgument")
+        signer = self.signer(
+            form["x-amz-credential"], form["x-amz-date"], malformed="InvalidArgument"
+        )
         access_key = self.compare(signer, signer.of_policy(form["policy"]), form["x-amz-signature"])
         try:
             policy = json.loads(base64.b64decode(form["policy"]))
@@ -360,19 +420,35 @@ class Judge:
             if operator == "content-length-range":
                 if size > int(value):
                     text = "Your proposed upload exceeds the maximum allowed size"
-                    raise S3Error(400, "EntityTooLarge", text, ProposedSize=str(size), MaxSizeAllowed=str(value))
+                    raise S3Error(
+                        400,
+                        "EntityTooLarge",
+                        text,
+                        ProposedSize=str(size),
+                        MaxSizeAllowed=str(value),
+                    )
                 if size < int(name):
                     text = "Your proposed upload is smaller than the minimum allowed size"
-                    raise S3Error(400, "EntityTooSmall", text, ProposedSize=str(size), MinSizeAllowed=str(name))
+                    raise S3Error(
+                        400,
+                        "EntityTooSmall",
+                        text,
+                        ProposedSize=str(size),
+                        MinSizeAllowed=str(name),
+                    )
                 continue
             name = name.removeprefix("$").lower()
             covered.add(name)
             given = values.get(name, "")
             if not (given.startswith(value) if operator == "starts-with" else given == value):
-                raise denied(f"Invalid according to Policy: Policy Condition failed: {json.dumps(condition)}")
+                raise denied(
+                    f"Invalid according to Policy: Policy Condition failed: {json.dumps(condition)}"
+                )
         extra = {name for name in form if name not in covered and not name.startswith("x-ignore-")}
         if extra:
-            raise denied(f"Invalid according to Policy: Extra input fields: {', '.join(sorted(extra))}")
+            raise denied(
+                f"Invalid according to Policy: Extra input fields: {', '.join(sorted(extra))}"
+            )
         return access_key
 
     def permit(self, request: Request) -> None:
@@ -390,27 +466,45 @@ class Judge:
             else:
                 for rule in self.server.deny[request.access_key]:
                     what, _, where = rule.partition(" ")
-                    if fnmatch.fnmatchcase(action, what) and fnmatch.fnmatchcase(resource, where or "*"):
-                        raise denied(f"User {request.access_key} is not authorized to perform: {action} on {resource}")
+                    if fnmatch.fnmatchcase(action, what) and fnmatch.fnmatchcase(
+                        resource, where or "*"
+                    ):
+                        raise denied(
+                            f"User {request.access_key} is not authorized to perform: {action} on {resource}"
+                        )
 
     def public(self, action: str, resource: str) -> bool:
         """Does the bucket's policy, or the ACL of the object, let everybody do this?"""
         bucket, _, key = resource.partition("/")
         status, text = self.ask(f"/{bucket}?policy")
         if status == 404 and b"NoSuchBucket<" in text:
-            raise S3Error(404, "NoSuchBucket", "The specified bucket does not exist", BucketName=bucket)
+            raise S3Error(
+                404, "NoSuchBucket", "The specified bucket does not exist", BucketName=bucket
+            )
         allowed = False
         for statement in json.loads(text).get("Statement", []) if status == 200 else []:
-            if statement.get("Condition") or statement.get("Principal") not in ("*", {"AWS": "*"}, {"AWS": ["*"]}):
+            if statement.get("Condition") or statement.get("Principal") not in (
+                "*",
+                {"AWS": "*"},
+                {"AWS": ["*"]},
+            ):
                 continue
-            if matches(action, statement["Action"]) and matches(f"arn:aws:s3:::{resource}", statement["Resource"]):
+            if matches(action, statement["Action"]) and matches(
+                f"arn:aws:s3:::{resource}", statement["Resource"]
+            ):
                 if statement["Effect"] == "Deny":
                     return False
                 allowed = True
         if allowed or action not in ("s3:GetObject", "s3:ListBucket"):
             return allowed
-        status, text = self.ask(f"/{quote(bucket)}/{quote(key)}?acl" if key else f"/{quote(bucket)}?acl")
-        return status == 200 and ALL_USERS in text.decode() and re.search(rb"<Permission>(READ|FULL)", text) is not None
+        status, text = self.ask(
+            f"/{quote(bucket)}/{quote(key)}?acl" if key else f"/{quote(bucket)}?acl"
+        )
+        return (
+            status == 200
+            and ALL_USERS in text.decode()
+            and re.search(rb"<Permission>(READ|FULL)", text) is not None
+        )
 
     def cors(self, bucket: str, origin: str, method: str, asked: str = "") -> dict[str, str] | None:
         """The headers that let `origin` do this (`asked`: header names, comma-separated), or None."""
@@ -445,7 +539,9 @@ class Judge:
 def matches(text: str, patterns: str | list[str]) -> bool:
     """Is it one of the patterns, in which `*` and `?` are wildcards and nothing else is?"""
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        if re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), text, re.DOTALL):
+        if re.fullmatch(
+            re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), text, re.DOTALL
+        ):
             return True
     return False
 
@@ -509,8 +605,7 @@ class Body:
         if not length.isdigit():
             raise S3Error(411, "MissingContentLength", f"You must provide the {name} HTTP header.")
         self.length = int(length)
-        self.expected = {k.lower(): v for k, v in headers.items() if k.lower().startswith("x-amz-checksum-")}
-        self.md5 = headers.get("Content-MD5")
+        self.expected = {k.lower(): v for k, v in headers.items()}  # Checksums, among others.
         self.trailer = headers.get("X-Amz-Trailer", "").lower()
 
     def __iter__(self) -> Iterator[bytes]:
@@ -518,8 +613,8 @@ class Body:
         sums: dict[str, Any] = {}
         if re.fullmatch("[0-9a-f]{64}", self.sha256):
             sums["sha256"] = hashlib.sha256()
-        if self.md5:
-            sums["md5"] = hashlib.md5(usedforsecurity=False)
+        if "content-md5" in self.expected:
+            sums["content-md5"] = hashlib.md5(usedforsecurity=False)
         for name, make in {"crc32": CRC32, "sha1": hashlib.sha1, "sha256": hashlib.sha256}.items():
             if f"x-amz-checksum-{name}" in {*self.expected, self.trailer}:
                 sums[f"x-amz-checksum-{name}"] = make()
@@ -534,12 +629,11 @@ class Body:
         if passed != self.length:
             text = "You did not provide the number of bytes specified by the Content-Length HTTP header"
             raise S3Error(400, "IncompleteBody", text)
+        if "sha256" in sums and sums.pop("sha256").hexdigest() != self.sha256:
+            text = "The provided 'x-amz-content-sha256' header does not match what was computed."
+            raise S3Error(400, "XAmzContentSHA256Mismatch", text)
         for name, checksum in sums.items():
-            if name == "sha256":
-                if checksum.hexdigest() != self.sha256:
-                    text = "The provided 'x-amz-content-sha256' header does not match what was computed."
-                    raise S3Error(400, "XAmzContentSHA256Mismatch", text)
-            elif base64.b64encode(checksum.digest()).decode() != (self.md5 if name == "md5" else self.expected.get(name)):
+            if base64.b64encode(checksum.digest()).decode() != self.expected.get(name):
                 text = f"The {name.rpartition('-')[2].upper()} you specified did not match the calculated checksum."
                 raise S3Error(400, "BadDigest", text)
         if held:
@@ -626,7 +720,10 @@ class Guard(BaseHTTPRequestHandler):
         host = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
         for suffix in (".s3.localhost", ".localhost"):
             if host.endswith(suffix) and host != "s3.localhost":
-                bucket, key = host.removesuffix(suffix), unquote(self.request_path).removeprefix("/")
+                bucket, key = (
+                    host.removesuffix(suffix),
+                    unquote(self.request_path).removeprefix("/"),
+                )
                 break
         query = dict(parse_qsl(self.query_string, keep_blank_values=True))
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -640,7 +737,9 @@ class Guard(BaseHTTPRequestHandler):
             asked = self.headers.get("Access-Control-Request-Headers", "")
             allowed = judge.cors(record.bucket, origin, method, asked) if origin else None
             if allowed is None:
-                raise S3Error(403, "AccessForbidden", "CORSResponse: This CORS request is not allowed.")
+                raise S3Error(
+                    403, "AccessForbidden", "CORSResponse: This CORS request is not allowed."
+                )
             return self.send(200, allowed, b"")
         if origin and record.bucket:
             self.cors_headers = judge.cors(record.bucket, origin, self.command) or {}
@@ -661,24 +760,40 @@ class Guard(BaseHTTPRequestHandler):
         content_type, _, _ = self.headers["Content-Type"].partition(";")
         options = dict(self.headers.get_params()[1:])
         parser = FormDataParser(
-            lambda *_args, **_options: tempfile.SpooledTemporaryFile(max_size=BLOCK), max_form_memory_size=BLOCK
+            lambda *_args, **_options: tempfile.SpooledTemporaryFile(max_size=BLOCK),  # noqa: SIM115
+            max_form_memory_size=BLOCK,
         )
-        _, fields, files = parser.parse(self.wire, content_type, int(self.headers["Content-Length"]), options)
+        _, fields, files = parser.parse(
+            self.wire, content_type, int(self.headers["Content-Length"]), options
+        )
         form = {name.lower(): value for name, value in fields.items()}
         file = files.get("file")
         if file is None or "key" not in form:
             missing = "file" if file is None else "key"
-            raise S3Error(400, "InvalidArgument", f"Bucket POST must contain a field named '{missing}'.")
+            raise S3Error(
+                400, "InvalidArgument", f"Bucket POST must contain a field named '{missing}'."
+            )
         size = self.record.received = file.stream.seek(0, os.SEEK_END)
         file.stream.seek(0)
         self.record.access_key = self.judge.by_form(self.record.bucket, form, size)
         self.record.key = form["key"].replace("${filename}", file.filename or "")
         self.judge.permit(self.record)
-        kept = ("content-type", "content-disposition", "content-encoding", "cache-control", "expires", "acl")
-        headers = {("x-amz-acl" if name == "acl" else name): form[name] for name in kept if name in form}
+        kept = (
+            "content-type",
+            "content-disposition",
+            "content-encoding",
+            "cache-control",
+            "expires",
+            "acl",
+        )
+        headers = {
+            ("x-amz-acl" if name == "acl" else name): form[name] for name in kept if name in form
+        }
         headers |= {name: value for name, value in form.items() if name.startswith("x-amz-meta-")}
         headers["Content-Length"] = str(size)
-        response = self.upstream("PUT", self.target(), headers, iter(lambda: file.stream.read(BLOCK), b""))
+        response = self.upstream(
+            "PUT", self.target(), headers, iter(lambda: file.stream.read(BLOCK), b"")
+        )
         body = response.read()
         if response.status != 200:
             return self.send(response.status, {"Content-Type": "application/xml"}, body)
@@ -690,28 +805,43 @@ class Guard(BaseHTTPRequestHandler):
         redirect = form.get("success_action_redirect") or form.get("redirect")
         if redirect:
             query = urlencode({"bucket": self.record.bucket, "key": self.record.key, "etag": etag})
-            return self.send(303, {"Location": redirect + ("&" if "?" in redirect else "?") + query}, b"")
+            return self.send(
+                303, {"Location": redirect + ("&" if "?" in redirect else "?") + query}, b""
+            )
         status = form.get("success_action_status")
         if status == "201":
-            parts = {"Location": location, "Bucket": self.record.bucket, "Key": self.record.key, "ETag": etag}
+            parts = {
+                "Location": location,
+                "Bucket": self.record.bucket,
+                "Key": self.record.key,
+                "ETag": etag,
+            }
             inner = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in parts.items())
-            document = f'<?xml version="1.0" encoding="UTF-8"?>\n<PostResponse>{inner}</PostResponse>'
+            document = (
+                f'<?xml version="1.0" encoding="UTF-8"?>\n<PostResponse>{inner}</PostResponse>'
+            )
             return self.send(201, {**answer, "Content-Type": "application/xml"}, document.encode())
         return self.send(200 if status == "200" else 204, answer, b"")
 
     def target(self) -> str:
         """The bucket and key as a path for moto."""
-        return "/" + quote(self.record.bucket) + ("/" + quote(self.record.key, safe="/~") if self.record.key else "")
+        return (
+            "/"
+            + quote(self.record.bucket)
+            + ("/" + quote(self.record.key, safe="/~") if self.record.key else "")
+        )
 
     def upstream(
         self, method: str, target: str, headers: dict[str, str], body: Iterable[bytes] = ()
     ) -> http.client.HTTPResponse:
         """Ask moto. A body that turns out to be bad is never sent whole, so moto does not take it."""
-        credential = f"{self.s3.access_key}/20250101/{self.s3.region}/s3/aws4_request"
+        scope = f"{self.s3.access_key}/20250101/{self.s3.region}/s3/aws4_request"
         self.moto.putrequest(method, target, skip_accept_encoding=True)
         for name, value in headers.items():
             self.moto.putheader(name, value.encode("latin-1"))
-        self.moto.putheader("Authorization", f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0")
+        self.moto.putheader(
+            "Authorization", f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
+        )
         try:
             self.moto.endheaders()
             for block in body:
@@ -728,29 +858,34 @@ class Guard(BaseHTTPRequestHandler):
     def pass_on(self) -> None:
         """Send the request to moto and its answer to the client, in blocks."""
         body = Body(self.wire, self.headers)
-        dropped = {"host", "authorization", "expect", "x-amz-content-sha256", "x-amz-decoded-content-length", "x-amz-trailer"}
-        headers = {k: v for k, v in self.headers.items() if k.lower() not in dropped | HOP_BY_HOP}
-        encodings = [e.strip() for e in headers.pop("Content-Encoding", "").split(",") if e.strip() != "aws-chunked"]
+        headers = {
+            k: v for k, v in self.headers.items() if k.lower() not in NOT_FOR_MOTO | HOP_BY_HOP
+        }
+        encodings = [
+            e.strip()
+            for e in headers.pop("Content-Encoding", "").split(",")
+            if e.strip() != "aws-chunked"
+        ]
         if any(encodings):
             headers["Content-Encoding"] = ",".join(encodings)
         if body.length or self.command in ("PUT", "POST"):
             headers["Content-Length"] = str(body.length)
-        signature = re.compile(r"X-Amz-(Algorithm|Credential|Date|Expires|SignedHeaders|Signature|Security-Token)=")
-        query = "&".join(pair for pair in self.query_string.split("&") if pair and not signature.match(pair))
-        response = self.upstream(self.command, self.target() + ("?" + query if query else ""), headers, self.counted(body))
-        hidden = (
-            response.status == 404
-            and self.record.access_key is None
-            and self.record.key
-            and not self.judge_public_listing(response)
+        signature = re.compile(
+            r"X-Amz-(Algorithm|Credential|Date|Expires|SignedHeaders|Signature|Security-Token)="
         )
-        if hidden:
-            raise denied()  # Who may not list may not learn what is missing.
+        query = "&".join(
+            pair for pair in self.query_string.split("&") if pair and not signature.match(pair)
+        )
+        target = self.target() + ("?" + query if query else "")
+        # Who may not list a bucket may not learn what it lacks either.
+        veiled = self.record.access_key is None and not self.judge.public(
+            "s3:ListBucket", self.record.bucket
+        )
+        response = self.upstream(self.command, target, headers, self.counted(body))
+        if response.status == 404 and veiled:
+            response.read()
+            raise denied()
         self.relay(response)
-
-    def judge_public_listing(self, response: http.client.HTTPResponse) -> bool:
-        response.read()
-        return self.judge.public("s3:ListBucket", self.record.bucket)
 
     def counted(self, body: Body) -> Iterator[bytes]:
         for block in body:
@@ -760,7 +895,9 @@ class Guard(BaseHTTPRequestHandler):
     def relay(self, response: http.client.HTTPResponse) -> None:
         length = response.headers.get("Content-Length")
         middle = self.record.fault == "drop-middle"
-        if middle and not (self.command == "GET" and response.status in (200, 206) and int(length or 0) > 1):
+        if middle and not (
+            self.command == "GET" and response.status in (200, 206) and int(length or 0) > 1
+        ):
             response.read()
             raise Dropped  # The work is done; nobody hears of it.
         self.record.status = response.status
@@ -805,7 +942,11 @@ class Guard(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def send_error_document(self, error: S3Error) -> None:
-        details = {"Resource": "/" + self.record.resource, "RequestId": "GROUNDWORKTEST", **error.details}
+        details = {
+            "Resource": "/" + self.record.resource,
+            "RequestId": "GROUNDWORKTEST",
+            **error.details,
+        }
         inner = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in details.items())
         document = (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -836,7 +977,7 @@ class GuardServer(ThreadingHTTPServer):
     s3: S3Server
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception() if hasattr(sys, "exception") else sys.exc_info()[1], ConnectionError):
+        if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
 
@@ -897,7 +1038,9 @@ class S3Server:
         while time.monotonic() < deadline and self.process.poll() is None:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 connection = http.client.HTTPConnection("127.0.0.1", self.moto_port, timeout=30)
-                connection.request("GET", "/")  # The first request loads moto's S3, so that no test waits for it.
+                connection.request(
+                    "GET", "/"
+                )  # The first request loads moto's S3, so that no test waits for it.
                 return connection.getresponse().status == 200
             time.sleep(0.05)
         return False
@@ -943,14 +1086,22 @@ class S3Server:
         )
 
     def make_bucket(
-        self, name: str, public_prefixes: Iterable[str] = (), cors: list[dict[str, Any]] | None = None
+        self,
+        name: str,
+        public_prefixes: Iterable[str] = (),
+        cors: list[dict[str, Any]] | None = None,
     ) -> str:
         """Make a bucket whose prefixes anybody may read ("" for all of it), with these CORS rules; return its name."""
         client = self.client()
         client.create_bucket(Bucket=name)
         resources = [f"arn:aws:s3:::{name}/{prefix}*" for prefix in public_prefixes]
         if resources:
-            statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": resources}
+            statement = {
+                "Effect": "Allow",
+                "Principal": "*",
+                "Action": "s3:GetObject",
+                "Resource": resources,
+            }
             policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
             client.put_bucket_policy(Bucket=name, Policy=policy)
         if cors:
@@ -992,7 +1143,10 @@ def main() -> None:
             server.make_bucket(name, public_prefixes=[""])
         for name, value in server.environment().items():
             print(f"export {name}={value}")
-        print(f"# S3 at {server.url}; give names of public buckets to make as arguments. Ctrl+C ends it.", flush=True)
+        print(
+            f"# S3 at {server.url}; give names of public buckets to make as arguments. Ctrl+C ends it.",
+            flush=True,
+        )
         with contextlib.suppress(KeyboardInterrupt):
             server.process.wait()
 
