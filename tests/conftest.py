@@ -8,6 +8,7 @@ from typing import Any
 
 import projects
 import pytest
+from postgres import postgres  # noqa: F401
 from projects import Project
 
 
