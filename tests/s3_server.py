@@ -43,7 +43,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -252,7 +252,7 @@ class Signature(S3SigV4Auth):
 def parse_time(text: str) -> datetime | None:
     """A timestamp such as 20250131T235959Z, or None if it is not one."""
     try:
-        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
     except ValueError:
         return None
 
@@ -265,7 +265,7 @@ class Judge:
         self.ask = ask  # GET something of moto: path and query -> status and body
 
     def now(self) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=self.server.clock_skew)
+        return datetime.now(timezone.utc) + timedelta(seconds=self.server.clock_skew)
 
     def signer(self, credential: str, timestamp: str, *, malformed: str) -> Signature:
         """Who signs by this credential (`key/date/region/s3/aws4_request`)? If it is none, the code is `malformed`."""
@@ -402,7 +402,7 @@ class Judge:
         access_key = self.compare(signer, signer.of_policy(form["policy"]), form["x-amz-signature"])
         try:
             policy = json.loads(base64.b64decode(form["policy"]))
-            expiration = datetime.fromisoformat(policy["expiration"])
+            expiration = datetime.fromisoformat(policy["expiration"].replace("Z", "+00:00"))
             conditions = policy["conditions"]
         except (ValueError, KeyError, TypeError):
             text = "The content of the form does not meet the conditions specified in the policy document."
@@ -476,6 +476,8 @@ class Judge:
     def public(self, action: str, resource: str) -> bool:
         """Does the bucket's policy, or the ACL of the object, let everybody do this?"""
         bucket, _, key = resource.partition("/")
+        if not bucket:
+            return False
         status, text = self.ask(f"/{bucket}?policy")
         if status == 404 and b"NoSuchBucket<" in text:
             raise S3Error(
@@ -712,7 +714,7 @@ class Guard(BaseHTTPRequestHandler):
             self.record.status = 0
             self.hang_up()
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_OPTIONS = handle_request  # noqa: N815
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_OPTIONS = handle_request
 
     def describe(self) -> Request:
         """The request, with its bucket out of the path or out of the name of the host."""
@@ -996,7 +998,7 @@ class S3Server:
     def __init__(self, *, region: str = "us-east-1") -> None:
         self.region = region
         self.access_key = "AKIAGROUNDWORKTESTS"
-        self.secret_key = "groundwork/tests+secret/key"  # noqa: S105
+        self.secret_key = "groundwork/tests+secret/key"
         self.keys = {self.access_key: self.secret_key}
         """Access key -> secret key, of all who may sign. Add to it for a second user."""
         self.deny: dict[str, set[str]] = defaultdict(set)
