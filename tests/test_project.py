@@ -1,0 +1,110 @@
+"""The matrix: projects of many answers, parsed, linted, checked, collected, tested."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import combinations
+import pytest
+import yaml
+from leftovers import leftovers
+from projects import PRODUCTION, Project, environment, render
+
+RUFF = Path(sys.executable).with_name("ruff")
+ALL = {combinations.name(a): a for a in [*combinations.pairwise(), *combinations.of_files()]}
+CHOSEN = {combinations.name(a): a for a in combinations.pairwise()}
+DEFAULTS = {name: values[0] for name, values in combinations.choices().items()}
+
+VARIABLES = {
+    **PRODUCTION,
+    "STATIC_BUCKET": "static-of-the-site",
+    "MEDIA_BUCKET": "uploads-of-the-site",
+    "PRIVATE_BUCKET": "private-of-the-site",
+    "S3_ENDPOINT_URL": "https://s3.example.com",
+    "S3_REGION": "eu-central-1",
+    "DJANGO_CLIENT_IP_HEADER": "X-Forwarded-For",
+}
+
+
+@pytest.fixture(scope="module", params=list(ALL), ids=list(ALL))
+def rendered(
+    request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any]]:
+    answers = ALL[request.param]
+    place = tmp_path_factory.mktemp("matrix") / "my-site"
+    render(template, place, **answers)
+    return place, {**DEFAULTS, **answers}
+
+
+def test_every_combination_parses_is_lint_free_and_has_no_leftovers(
+    rendered: tuple[Path, dict[str, Any]],
+) -> None:
+    project, answers = rendered
+    for path in project.rglob("*"):
+        if path.is_file():
+            parse(path)
+    assert leftovers(project, answers) == []
+    for command in (["check", "--quiet"], ["format", "--check", "--quiet"]):
+        result = subprocess.run(
+            [RUFF, *command, "--no-cache", "."], cwd=project, capture_output=True, text=True
+        )
+        assert not result.returncode, result.stdout + result.stderr
+
+
+def parse(path: Path) -> None:
+    match path.suffix:
+        case ".py":
+            ast.parse(path.read_text(encoding="utf-8"), path)
+        case ".toml":
+            tomllib.loads(path.read_text(encoding="utf-8"))
+        case ".json":
+            json.loads(path.read_text(encoding="utf-8"))
+        case ".yml" | ".yaml":
+            list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+        case ".html" | ".css":
+            text = path.read_text(encoding="utf-8")
+            assert text.count("{%") == text.count("%}")
+            assert text.count("{") == text.count("}")
+
+
+@pytest.fixture(scope="module", params=list(CHOSEN), ids=list(CHOSEN))
+def chosen(
+    request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Project]:
+    answers = CHOSEN[request.param]
+    place = tmp_path_factory.mktemp("chosen") / "my-site"
+    render(template, place, **answers)
+    yield Project(place, environment(answers["django_version"]))
+
+
+def test_a_chosen_combination_checks_collects_types_and_passes_its_own_tests(
+    chosen: Project, database_url: Callable[[Project], str]
+) -> None:
+    url = database_url(chosen)
+    variables = {**VARIABLES, "DATABASE_URL": url}
+    assert chosen.run("env", "-i", f"{chosen.python}", "manage.py", "collectstatic", "--noinput")
+    assert "no issues" in chosen.manage("check", DATABASE_URL=url).stdout
+    deploy = chosen.manage("check", "--deploy", "--fail-level", "WARNING", **variables)
+    assert "no issues" in deploy.stdout
+    chosen.manage("makemigrations", "--check", DATABASE_URL=url)
+    chosen.run("mypy", ".", "--cache-dir", f"{chosen.environment / '.mypy_cache'}")
+    chosen.run("pytest", "-q", "-p", "no:cacheprovider", DATABASE_URL=url)
+
+
+@pytest.fixture(scope="module")
+def database_url(request: pytest.FixtureRequest) -> Callable[[Project], str]:
+    """The DATABASE_URL for a project: its own SQLite file, or a database of the real server."""
+
+    def url(project: Project) -> str:
+        if "psycopg" in (project.path / "pyproject.toml").read_text(encoding="utf-8"):
+            return request.getfixturevalue("postgres")
+        return f"sqlite:///{project.path / 'db.sqlite3'}"
+
+    return url
