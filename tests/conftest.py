@@ -10,6 +10,7 @@ import projects
 import pytest
 from postgres import postgres  # noqa: F401
 from projects import Project
+from s3_server import s3, s3_server  # noqa: F401
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +77,15 @@ def parse(path: Path) -> None:
 @pytest.fixture(scope="module", params=list(CHOSEN), ids=list(CHOSEN))
 def chosen(
     request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Project]:
+) -> Project:
     answers = CHOSEN[request.param]
     place = tmp_path_factory.mktemp("chosen") / "my-site"
     render(template, place, **answers)
-    yield Project(place, environment(answers["django_version"]))
+    return Project(place, environment(answers["django_version"]))
 
 
 def test_a_chosen_combination_checks_collects_types_and_passes_its_own_tests(
-    chosen: Project, database_url: Callable[[Project], str]
+    chosen: Project, database_url: Callable[[Project], str], worker_id: str
 ) -> None:
     url = database_url(chosen)
     variables = {**VARIABLES, "DATABASE_URL": url}
@@ -94,7 +94,7 @@ def test_a_chosen_combination_checks_collects_types_and_passes_its_own_tests(
     deploy = chosen.manage("check", "--deploy", "--fail-level", "WARNING", **variables)
     assert "no issues" in deploy.stdout
     chosen.manage("makemigrations", "--check", DATABASE_URL=url)
-    chosen.run("mypy", ".", "--cache-dir", f"{chosen.environment / '.mypy_cache'}")
+    chosen.run("mypy", ".", "--cache-dir", f"{chosen.environment / f'.mypy_cache-{worker_id}'}")
     chosen.run("pytest", "-q", "-p", "no:cacheprovider", DATABASE_URL=url)
 
 
@@ -104,7 +104,7 @@ def database_url(request: pytest.FixtureRequest) -> Callable[[Project], str]:
 
     def url(project: Project) -> str:
         if "psycopg" in (project.path / "pyproject.toml").read_text(encoding="utf-8"):
-            return request.getfixturevalue("postgres")
+            return request.getfixturevalue("postgres").new_database()
         return f"sqlite:///{project.path / 'db.sqlite3'}"
 
     return url
