@@ -1,0 +1,130 @@
+"""Fields of models for uploads, such as `avatar = ImageField(blank=True)`.
+
+They work in forms, in the admin and in `full_clean()`, and check again when a file is stored, so
+that no path leads around them. Stored names are random; a client's name is never used.
+"""
+
+import secrets
+from collections.abc import Callable, Collection
+from os import PathLike
+from pathlib import PurePath
+from typing import Any
+
+from django import forms
+from django.db import models
+from django.db.models.fields.files import FieldFile
+from django.utils import timezone
+
+from .storages import public_storage
+from .validators import DOCUMENTS, IMAGES, Checked, check_document, check_image
+
+
+class UploadFormField(forms.FileField):
+    """A form's field for uploads; in a plain form: `UploadFormField(check=check_image)`."""
+
+    def __init__(
+        self, *, check: Callable[[Any], Checked], extensions: Collection[str] = (), **options: Any
+    ) -> None:
+        self.check = check
+        self.extensions = extensions
+        super().__init__(**{**options, "max_length": None})
+
+    def to_python(self, data: Any) -> Any:
+        file = super().to_python(data)
+        return None if file is None else self.check(file)
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        accept = ",".join(f".{extension}" for extension in self.extensions)
+        return {**super().widget_attrs(widget), **({"accept": accept} if accept else {})}
+
+
+class UploadFile(FieldFile):
+    """The value of a field: whatever way a file comes, it is checked before it is stored."""
+
+    field: "UploadField"
+
+    def save(self, name: str | None, content: Any, save: bool = True) -> None:
+        content = self.field.checked(content)
+        super().save(content.name, content, save)
+
+
+class UploadField(models.FileField):
+    """What image and document fields have in common."""
+
+    attr_class = UploadFile
+    extensions: Collection[str] = ()
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        options.setdefault("storage", public_storage)
+        super().__init__(*args, **options)
+
+    def check_content(self, file: Any) -> Checked:
+        """The file to store, or a ValidationError."""
+        raise NotImplementedError
+
+    def checked(self, file: Any) -> Checked:
+        return file if isinstance(file, Checked) else self.check_content(file)
+
+    def clean(self, value: Any, model_instance: models.Model | None) -> Any:
+        value = super().clean(value, model_instance)
+        if value and not value._committed:
+            value.file = self.checked(value.file)
+        return value
+
+    def generate_filename(
+        self, instance: models.Model | None, filename: str | PathLike[str]
+    ) -> str:
+        """`<upload_to or model>/<year>/<month>/<random>.<extension>`: unique, not to be guessed."""
+        folder = f"{self.upload_to or self.model._meta.model_name}/{timezone.now():%Y/%m}"
+        name = secrets.token_hex(16) + PurePath(filename).suffix
+        return self.storage.generate_filename(f"{folder}/{name}")
+
+    def formfield(self, **options: Any) -> Any:
+        return super().formfield(
+            **{
+                "form_class": UploadFormField,
+                "check": self.checked,
+                "extensions": self.extensions,
+                **options,
+            }
+        )
+
+    def deconstruct(self) -> Any:
+        name, path, args, options = super().deconstruct()
+        if not options["upload_to"]:
+            del options["upload_to"]
+        if options.get("storage") is public_storage:
+            del options["storage"]
+        return name, path, args, options
+
+
+class ImageField(UploadField):
+    """A JPEG, PNG or WebP picture, written anew before it is stored."""
+
+    description = "Picture"
+    extensions = IMAGES
+
+    def check_content(self, file: Any) -> Checked:
+        return check_image(file)
+
+
+class DocumentField(UploadField):
+    """A document, whose content must be of the kind that its extension promises.
+
+    `DocumentField(extensions=["pdf"])` takes PDF files alone.
+    """
+
+    description = "Document"
+
+    def __init__(self, *args: Any, extensions: Collection[str] = DOCUMENTS, **options: Any) -> None:
+        self.extensions = tuple(extensions)
+        super().__init__(*args, **options)
+
+    def check_content(self, file: Any) -> Checked:
+        return check_document(file, self.extensions)
+
+    def deconstruct(self) -> Any:
+        name, path, args, options = super().deconstruct()
+        if self.extensions != DOCUMENTS:
+            options["extensions"] = list(self.extensions)
+        return name, path, args, options
