@@ -10,8 +10,8 @@ from PIL import Image
 
 
 @pytest.fixture
-def ada(db: None):
-    return get_user_model().objects.create_user("ada@example.com", "difference-engine", name="Ada")
+def ada(db):
+    return get_user_model().objects.create_user("ada@example.com", "difference-engine")
 
 
 @pytest.fixture

@@ -9,13 +9,17 @@ from .models import User
 
 
 class LoginForm(AuthenticationForm):
+    error_messages = {
+        **AuthenticationForm.error_messages,
+        "invalid_login": "No account has this e-mail address and this password.",
+    }
     username = UsernameField(
         widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
     )
 
 
 class AccountForm(forms.ModelForm):
-    remove_avatar = forms.BooleanField(label="Remove the picture", required=False)
+    remove_avatar = forms.BooleanField(label="Remove the picture", label_suffix="", required=False)
 
     class Meta:
         model = User
@@ -25,6 +29,11 @@ class AccountForm(forms.ModelForm):
             "name": forms.TextInput(attrs={"autocomplete": "name"}),
             "avatar": forms.FileInput,
         }
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if not self.instance.avatar:
+            del self.fields["remove_avatar"]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
