@@ -19,3 +19,8 @@ def required(name: str) -> str:
         f"{name} is not set: production needs it, in the environment or in .env "
         "(.env.example says what it is)."
     )
+
+
+def listed(value: str) -> list[str]:
+    """The parts of "one, two"."""
+    return [part.strip() for part in value.split(",") if part.strip()]
