@@ -376,7 +376,8 @@ def web_server(
             def ready() -> bool:
                 assert process.poll() is None, f"{place.kind} ended:\n{server.log}"
                 with contextlib.suppress(OSError, http.client.HTTPException):
-                    return bool(server.get("/nothing-is-here").status)
+                    server.connect().close()
+                    return bool(server.get("/", tls=False).status)
                 return False
 
             wait_for(ready, f"an answer of {place.kind}")
