@@ -1,9 +1,11 @@
 # make demo    a project with the default answers, running
 # make test    every test
+# make docs    the documents as a site, in docs/_build
+# make examples  rendered projects to read, in examples/
 
 PYTHON ?= python3
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs examples clean
 
 demo: .venv/ready
 	.venv/bin/python tests/demo.py
@@ -15,8 +17,16 @@ lint: .venv/ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
+docs: .venv/ready
+	.venv/bin/python docs/reference.py
+	.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build
+	@echo "Open docs/_build/index.html"
+
+examples: .venv/ready
+	.venv/bin/python docs/gallery.py examples
+
 clean:
-	rm -rf .venv .cache demo
+	rm -rf .venv .cache demo docs/_build examples
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
