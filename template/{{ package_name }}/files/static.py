@@ -5,7 +5,7 @@ again, and none is deleted: a release that still runs finds its files while the 
 """
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from json import dumps
 from pathlib import Path
@@ -24,7 +24,9 @@ from .compress import compress, write
 class StaticStorage(ManifestStaticFilesStorage):
     """Django's manifest storage in one pass: a stylesheet is finished after what it refers to."""
 
-    def __init__(self, *args: Any, vendor_source_maps: tuple[str, ...] = (), **options: Any) -> None:
+    _patterns: dict[str, list[tuple[Any, ...]]]
+
+    def __init__(self, *args: Any, vendor_source_maps: Sequence[str] = (), **options: Any) -> None:
         """`vendor_source_maps`: files such as "vendor/*" whose source map may be missing."""
         super().__init__(*args, **options)
         self.vendor_source_maps = vendor_source_maps
@@ -101,6 +103,6 @@ class StaticStorage(ManifestStaticFilesStorage):
 
     def save_manifest(self) -> None:
         paths = dict(sorted(self.hashed_files.items()))
-        self.manifest_hash = self.file_hash("", ContentFile(dumps(paths).encode()))
+        self.manifest_hash = self.file_hash("", ContentFile(dumps(paths).encode())) or ""
         manifest = {"version": self.manifest_version, "hash": self.manifest_hash, "paths": paths}
         write(Path(self.path(self.manifest_name)), [dumps(manifest).encode()])
