@@ -1,7 +1,7 @@
 """Fields of models for uploads, such as `avatar = ImageField(blank=True)`.
 
 They work in forms, in the admin and in `full_clean()`, and check again when a file is stored, so
-that no path leads around them. Stored names are random; a client's name is never used.
+that no way leads around them.
 """
 
 import secrets
@@ -20,22 +20,15 @@ from .validators import DOCUMENTS, IMAGES, Checked, check_document, check_image
 
 
 class UploadFormField(forms.FileField):
-    """A form's field for uploads; in a plain form: `UploadFormField(check=check_image)`."""
+    """A form's field for uploads; in a form without a model: `UploadFormField(check_image)`."""
 
-    def __init__(
-        self, *, check: Callable[[Any], Checked], extensions: Collection[str] = (), **options: Any
-    ) -> None:
+    def __init__(self, check: Callable[[Any], Checked], **options: Any) -> None:
         self.check = check
-        self.extensions = extensions
-        super().__init__(**{**options, "max_length": None})
+        super().__init__(**options)
 
     def to_python(self, data: Any) -> Any:
         file = super().to_python(data)
         return None if file is None else self.check(file)
-
-    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
-        accept = ",".join(f".{extension}" for extension in self.extensions)
-        return {**super().widget_attrs(widget), **({"accept": accept} if accept else {})}
 
 
 class UploadFile(FieldFile):
@@ -55,8 +48,7 @@ class UploadField(models.FileField):
     extensions: Collection[str] = ()
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        options.setdefault("storage", public_storage)
-        super().__init__(*args, **options)
+        super().__init__(*args, **{"storage": public_storage, **options})
 
     def check_content(self, file: Any) -> Checked:
         """The file to store, or a ValidationError."""
@@ -80,14 +72,12 @@ class UploadField(models.FileField):
         return self.storage.generate_filename(f"{folder}/{name}")
 
     def formfield(self, **options: Any) -> Any:
-        return super().formfield(
-            **{
-                "form_class": UploadFormField,
-                "check": self.checked,
-                "extensions": self.extensions,
-                **options,
-            }
-        )
+        own = {"form_class": UploadFormField, "check": self.checked, "max_length": None}
+        field = super().formfield(**{**own, **options})
+        if field:
+            accept = ",".join(f".{extension}" for extension in self.extensions)
+            field.widget.attrs.setdefault("accept", accept)
+        return field
 
     def deconstruct(self) -> Any:
         name, path, args, options = super().deconstruct()
@@ -101,7 +91,6 @@ class UploadField(models.FileField):
 class ImageField(UploadField):
     """A JPEG, PNG or WebP picture, written anew before it is stored."""
 
-    description = "Picture"
     extensions = IMAGES
 
     def check_content(self, file: Any) -> Checked:
@@ -109,12 +98,7 @@ class ImageField(UploadField):
 
 
 class DocumentField(UploadField):
-    """A document, whose content must be of the kind that its extension promises.
-
-    `DocumentField(extensions=["pdf"])` takes PDF files alone.
-    """
-
-    description = "Document"
+    """A document; `DocumentField(extensions=["pdf"])` takes PDF files alone."""
 
     def __init__(self, *args: Any, extensions: Collection[str] = DOCUMENTS, **options: Any) -> None:
         self.extensions = tuple(extensions)
