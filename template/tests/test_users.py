@@ -83,9 +83,10 @@ def test_avatar_is_kept_until_another_replaces_it(
 
 def test_avatar_goes_with_its_user(account, ada, picture, django_capture_on_commit_callbacks):
     account(avatar=picture())
+    name = ada.avatar.name
     with django_capture_on_commit_callbacks(execute=True):
         ada.delete()
-    assert not default_storage.exists(ada.avatar.name)
+    assert not default_storage.exists(name)
 
 
 def test_avatar_must_be_a_picture(account, ada, picture):
