@@ -33,8 +33,9 @@ EPHEMERAL = {
 
 def folder(alias: str = "default") -> Path | None:
     """Where a storage keeps its files on this machine; None if it keeps them elsewhere."""
-    if "bucket_name" in settings.STORAGES.get(alias, {}).get("OPTIONS", {"bucket_name": ""}):
-        return None  # Known without boto3, which takes long to import.
+    entry = settings.STORAGES.get(alias)
+    if not entry or "bucket_name" in entry.get("OPTIONS", {}):
+        return None  # known without boto3, which takes long to import
     storage = storages[alias]
     return Path(storage.location) if isinstance(storage, FileSystemStorage) else None
 
