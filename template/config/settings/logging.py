@@ -42,5 +42,7 @@ def logging_as(style: str) -> dict[str, Any]:
             # Scanners ask for hosts that are not this site; the answer, 400, is logged anyway.
             "django.security.DisallowedHost": {"level": "CRITICAL"},
             "gunicorn.error": {"handlers": [], "propagate": True},
+            # It says of each HEAD request that it leaves the body out.
+            "gunicorn.http.wsgi": {"level": "ERROR"},
         },
     }
