@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ class Command(startapp.Command):
             super().handle(**options)
             return
         target = PACKAGE / name
+        if not name.isidentifier() or iskeyword(name):
+            raise CommandError(f"'{name}' is not a valid app name: choose another, such as blog.")
         if target.exists():
             raise CommandError(f"{PACKAGE.name}/{name} exists already: choose another name.")
         if name in apps.app_configs:
@@ -29,6 +32,7 @@ class Command(startapp.Command):
                 f"{apps.app_configs[name].name} is an installed app, and two apps cannot both be "
                 f"called {name}: choose another name."
             )
+        target.mkdir()
         try:
             super().handle(**{**options, "directory": str(target)})
             config = target / "apps.py"
@@ -39,8 +43,9 @@ class Command(startapp.Command):
             shutil.rmtree(target, ignore_errors=True)
             raise
         # Django's new modules import what most apps come to need; ruff takes those lines away.
-        tidy = [sys.executable, "-m", "ruff", "check", "--quiet", "--fix", str(target)]
-        subprocess.run(tidy, check=False)  # noqa: S603
+        for task in (["check", "--fix"], ["format"]):
+            tidy = [sys.executable, "-m", "ruff", *task, "--quiet", str(target)]
+            subprocess.run(tidy, check=False)  # noqa: S603
         self.stdout.write(
             f'Created {PACKAGE.name}/{name}. Now add "{PACKAGE.name}.{name}" to INSTALLED_APPS '
             "in config/settings/base.py."
