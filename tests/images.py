@@ -88,6 +88,7 @@ def make_bases(dockerfile: Path) -> None:
             subprocess.run([*unpack, root], stdin=packages.stdout, check=True)
             assert not packages.wait(), packages.stderr.read()
             local = root / "usr" / "local"
+            local.mkdir(exist_ok=True)
             copy = subprocess.Popen(
                 ["tar", "--create", "--directory", python,
                  *(f"--exclude={name}" for name in LEAVE_OUT), "bin", "lib"],
@@ -95,6 +96,7 @@ def make_bases(dockerfile: Path) -> None:
             )  # fmt: skip
             subprocess.run([*unpack, local], stdin=copy.stdout, check=True)
             certificates = Path("/etc/ssl/certs/ca-certificates.crt")
+            (root / "etc/ssl/certs").mkdir(parents=True, exist_ok=True)
             (root / certificates.relative_to("/")).write_bytes(certificates.read_bytes())
             (root / "etc/uv").mkdir()
             (root / "etc/uv/uv.toml").write_text("system-certs = true\n")
