@@ -1,0 +1,1 @@
+"""What hooks/adopt.py is made of: find out, plan, render, merge, report."""
