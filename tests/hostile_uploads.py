@@ -6,6 +6,7 @@ tests/hostile_uploads.py FOLDER` writes them all, to try them by hand.
 
 from __future__ import annotations
 
+import functools
 import io
 import struct
 import sys
@@ -129,6 +130,7 @@ def documents() -> Iterator[tuple[str, str, bytes, bool]]:
     yield "html before pdf", "page.pdf", html("html before pdf") + PDF, REFUSED
     yield "html after pdf", "page.pdf", PDF + html("html after pdf"), STORED
     yield "html as txt", "page.txt", html("html as txt"), STORED
+    yield "script as txt", "script.txt", script("script as txt"), STORED
     yield "svg as csv", "page.csv", svg("svg as csv"), STORED
     yield "html in UTF-16", "page.txt", html("utf16").decode().encode("utf-16"), REFUSED
     yield "html in UTF-7", "page.txt", html("utf7").decode().encode("utf-7"), STORED
@@ -247,6 +249,7 @@ def pictures() -> Iterator[tuple[str, str, bytes, bool]]:
     yield "pdf as png", "photo.png", PDF, REFUSED
 
 
+@functools.cache
 def corpus() -> list[Case]:
     types = [
         "text/html",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import secrets
 import textwrap
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from projects import PRODUCTION, Project
+from web_servers import app_servers, unverified, web_server
 
 FILES = {
     "papers/__init__.py": "",
@@ -31,7 +31,9 @@ FILES = {
 
 
         class Paper(models.Model):
-            owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True)
+            owner = models.ForeignKey(
+                settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True
+            )
             file = DocumentField(storage={storage}, blank=True)
             picture = ImageField(storage={storage}, blank=True)
         """,
@@ -95,6 +97,8 @@ FILES = {
         INSTALLED_APPS = [*INSTALLED_APPS, "papers"]
         ROOT_URLCONF = "papers.urls"
         SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = False
+        plain = "django.contrib.staticfiles.storage.StaticFilesStorage"  # nothing is collected
+        STORAGES = {{**STORAGES, "staticfiles": {{"BACKEND": plain}}}}
         """,
 }
 
@@ -123,7 +127,12 @@ class Answer:
 def request(url: str, method: str = "GET", body: Any = None, **headers: str) -> Answer:
     """One request that follows nothing. The path is sent as it is written."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
+    host, port = parts.hostname or "", parts.port
+    connection = (
+        http.client.HTTPSConnection(host, port, timeout=120, context=unverified())
+        if parts.scheme == "https"
+        else http.client.HTTPConnection(host, port, timeout=120)
+    )
     path = url.partition(parts.netloc)[2] or "/"
     try:
         names = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -158,6 +167,7 @@ class Site:
     url: str
     project: Project
     cookies: dict[str, str] = field(default_factory=dict)
+    apps: list[str] = field(default_factory=list)
 
     def get(self, url: str, method: str = "GET", **headers: str) -> Answer:
         url = self.url + url if url.startswith("/") else url
@@ -176,9 +186,9 @@ class Site:
         """The site as somebody signed in; "nobody" signs out what `self` has."""
         answer = self.get(f"/papers/as/{email}/")
         assert answer.status == 200, answer.body
-        cookie = (answer.headers.get("Set-Cookie") or "").partition(";")[0]
-        name, _, value = cookie.partition("=")
-        return Site(self.url, self.project, {name: value} if value else {})
+        pairs = [line.partition(";")[0] for line in answer.headers.get_all("Set-Cookie", [])]
+        cookies = dict(pair.split("=", 1) for pair in pairs)
+        return Site(self.url, self.project, {k: v for k, v in cookies.items() if v}, self.apps)
 
 
 def add(project: Project, private: bool = False) -> Project:
@@ -203,16 +213,29 @@ def add(project: Project, private: bool = False) -> Project:
                 return paper is not None and user.pk is not None and user.pk == paper.owner_id
             """)
         )
-    project.manage("collectstatic", "--noinput")
-    project.manage("makemigrations", "papers")
-    project.manage("migrate")
+    project.shell("""
+from django.core.management import call_command
+call_command("makemigrations", "papers", verbosity=0)
+call_command("migrate", verbosity=0)
+""", **project.variables)  # fmt: skip
     return project
 
 
 @contextlib.contextmanager
-def serve(project: Project, *command: str, **variables: str) -> Iterator[Site]:
-    with project.serve(*command, **variables) as server:
-        yield Site(server.url, project)
+def serve(project: Project, **variables: str) -> Iterator[Site]:
+    """Run the project; if it has a web server, behind that."""
+    if not any((project.path / "deploy" / name).exists() for name in ("nginx", "Caddyfile")):
+        with project.serve(**variables) as server:
+            yield Site(server.url, project)
+        return
+    variables = {**project.variables, **variables}
+    with app_servers(project, **variables) as apps, web_server(project, apps) as front:
+        yield Site(front.url, project, apps=apps)
 
 
-__all__ = ["Answer", "File", "Site", "add", "multipart", "os", "request", "serve"]
+@contextlib.contextmanager
+def serve_another_way(site: Site, other: Project) -> Iterator[Site]:
+    """The same running app and uploads, behind the web server of another project."""
+    folders = {name: site.project.path / name for name in ("media", "private")}
+    with web_server(other, site.apps, **folders) as front:
+        yield Site(front.url, site.project, apps=site.apps)

@@ -4,7 +4,7 @@ Each runs in a mount namespace of its own, where the folders of the production c
 of the test: /srv/static, /srv/media, /srv/private, /etc/nginx, /etc/hosts. So the project's files
 are used as they are, and only what the environment of compose.yaml sets differs: the ports.
 
-    with app_servers(project) as apps, web_server(project, apps) as server:
+    with app_servers(project) as apps, web_server(project, list(apps)) as server:
         answer = server.get("/static/css/site.0123456789ab.css", {"Accept-Encoding": "br"})
 
 The app listens on port 8000 of loopback addresses that stand for its containers (`app-1`, `app-2`;
@@ -163,59 +163,53 @@ def loopback_addresses(count: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def app_servers(project: Project, count: int = 1, **variables: str) -> Iterator[list[str]]:
-    """Run the production application `count` times; the addresses of its servers."""
-    addresses = loopback_addresses(count)
-    with contextlib.ExitStack() as servers:
-        for address in addresses:
-            servers.enter_context(app_server(project, address, **variables))
-        yield addresses
+def app_servers(
+    project: Project, count: int = 1, **variables: str
+) -> Iterator[dict[str, subprocess.Popen[Any]]]:
+    """Run the production application `count` times: the address of each, and its process.
 
-
-@contextlib.contextmanager
-def app_server(project: Project, address: str, **variables: str) -> Iterator[subprocess.Popen[Any]]:
-    """Run gunicorn as the image does, on port 8000 of an address."""
-    process = start_app(project, address, **variables)
+    A test that replaces one (`start_app`) puts its process into the dictionary.
+    """
+    servers: dict[str, subprocess.Popen[Any]] = {}
     try:
-        yield process
+        for address in loopback_addresses(count):
+            servers[address] = start_app(project, address, **variables)
+        yield servers
     finally:
-        end(process)
+        for process in servers.values():
+            end(process)
 
 
 def start_app(project: Project, address: str, **variables: str) -> subprocess.Popen[Any]:
+    """Run gunicorn as the image does, with the project's gunicorn.conf.py, on port 8000."""
     log = project.path.parent / f"app-{address}.log"
-    configuration = project.path / "config" / "gunicorn.py"
+    defaults = {**PRODUCTION, "DJANGO_ALLOWED_HOSTS": f"{HOST},localhost"}
     with log.open("a") as output:
         process = project.popen(
-            "gunicorn", "config.wsgi", "--bind", f"{address}:8000", "--workers", "2",
-            "--threads", "4", "--no-control-socket",
-            *(["--config", "config/gunicorn.py"] if configuration.exists() else []),
-            variables={**PRODUCTION, "DJANGO_ALLOWED_HOSTS": f"{HOST},localhost", **variables},
+            "gunicorn", "config.wsgi", "--bind", f"{address}:8000",
+            variables={**defaults, **project.variables, **variables},
             stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
-    def listens() -> bool:
+    def serves() -> bool:
         assert process.poll() is None, f"The app ended:\n{log.read_text()}"
-        with contextlib.suppress(OSError), socket.create_connection((address, 8000), 1):
-            return True
-        return False
+        return answers(address) is not None
 
     try:
-        wait_for(listens, f"gunicorn on {address}:8000")
-        wait_for(lambda: answers(address), f"an answer of gunicorn on {address}:8000")
+        wait_for(serves, f"an answer of gunicorn on {address}:8000")
     except BaseException:
         end(process)
         raise
     return process
 
 
-def answers(address: str) -> bool:
-    """Whether the app at an address answers at all."""
-    with contextlib.suppress(OSError, http.client.HTTPException):
-        connection = http.client.HTTPConnection(address, 8000, timeout=5)
-        connection.request("GET", "/healthz", headers={"Host": HOST})
-        return connection.getresponse().status < 500
-    return False
+def answers(address: str, path: str = "/healthz") -> int | None:
+    """The status that the app at an address answers with, if it answers at all."""
+    connection = http.client.HTTPConnection(address, 8000, timeout=5)
+    with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
+        connection.request("GET", path, headers={"Host": HOST})
+        return connection.getresponse().status
+    return None
 
 
 # --- Start and stop -------------------------------------------------------------------------------
@@ -303,7 +297,7 @@ def lay_out(
     variables = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
-        "DJANGO_MAX_UPLOAD_MB": "10",
+        "DJANGO_MAX_UPLOAD_MB": project.variables.get("DJANGO_MAX_UPLOAD_MB", "10"),
         "HTTP_PORT": str(ports[0]),
         "HTTPS_PORT": str(ports[1]),
         "NGINX_LOCAL_RESOLVERS": resolver,
