@@ -27,7 +27,7 @@ FILES = {
         from django.db import models
 
         from my_site.files.fields import DocumentField, ImageField
-        from my_site.files.{module} import {storage}
+        from my_site.files.storages import {storage}
 
 
         class Paper(models.Model):
@@ -193,10 +193,7 @@ class Site:
 
 def add(project: Project, private: bool = False) -> Project:
     """Put the app into a project, and migrate its database."""
-    words = {
-        "module": "private" if private else "storages",
-        "storage": "private_storage" if private else "public_storage",
-    }
+    words = {"storage": "private_storage" if private else "public_storage"}
     for name, text in FILES.items():
         path = project.path / name
         path.parent.mkdir(exist_ok=True)
