@@ -3,6 +3,7 @@
 Names are in memory, contents never: of each file that is under way no more than a few megabytes.
 """
 
+import gc
 import hashlib
 import json
 import os
@@ -186,6 +187,7 @@ class Copy:
 
         Trouble if a place cannot be listed.
         """
+        gc.freeze()  # What Django has loaded stays: spare the collector looking at it again.
         self.there = patiently(lambda: dict(self.target.entries()))
         files = patiently(lambda: list(self.source.entries()))
         self.files = len(files)
