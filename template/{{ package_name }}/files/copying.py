@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
-from typing import IO, NamedTuple, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 from django.core.files.storage import FileSystemStorage
 
@@ -246,7 +246,7 @@ class Copy:
         )
 
 
-def patiently[Result](action: Callable[[], Result]) -> Result:
+def patiently(action: Callable[[], Any]) -> Any:
     """What the action returns; it is tried again, for some seconds, after Trouble that passes."""
     for attempt in range(ATTEMPTS):
         try:
