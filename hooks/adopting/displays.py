@@ -114,6 +114,8 @@ def merge(sources: tuple[str, str, str], values: tuple, indent: str = "") -> str
                 new[i] = Item(a.meaning, key + text, a.lead + b.lead, a.note or b.note)
                 mine_only.remove(b)
             out += new + mine_only
+        elif both_gone and replaced(new, mine_only):
+            out += mine_only
         elif both_gone and new and mine_only:
             text = marked(
                 *(written(side, indent, kind).split("\n", 1)[1].rsplit("\n", 1)[0] for side in
@@ -131,6 +133,20 @@ def merge(sources: tuple[str, str, str], values: tuple, indent: str = "") -> str
             unique.append(item)
             present.add(item.meaning)
     return written(unique, indent, kind)
+
+
+def replaced(new: list[Item], mine: list[Item]) -> bool:
+    """Is each new call of the template one of the project's, with another first argument?"""
+    return bool(new) and {rest_of_call(item) for item in new} <= {
+        rest_of_call(item) for item in mine
+    } - {""}
+
+
+def rest_of_call(item: Item) -> str:
+    call = item.value
+    if not isinstance(call, ast.Call) or len(call.args) < 2:
+        return ""
+    return "".join(ast.dump(node) for node in [call.func, *call.args[1:], *call.keywords])
 
 
 def alignment(base: list[Item], other: list[Item]) -> tuple[list[list[Item]], list[Item | None]]:

@@ -55,7 +55,8 @@ def merge(facts: Facts, made: Plan, rendered: Path) -> Result:
         ours = relocated(facts, made, source, result)
         old = base.get(f"{facts.package}/{Path(source).name}", base.get(source, ""))
         new = theirs.get(target, b"").decode()
-        merged = python.merge(renamed(old, made, source)[0], ours, new) if new else ours
+        old = renamed(as_named(old, facts.read(source)), made, source)[0]
+        merged = python.merge(old, ours, new) if new else ours
         put(result, source, target, merged, theirs.get(target, b""))
         done.add(source)
     targets = {made.moves.get(source, source) for source in done}
@@ -77,6 +78,16 @@ def merge(facts: Facts, made: Plan, rendered: Path) -> Result:
     add_requirements(facts, theirs, result)
     result.deleted = [source for source in done if made.moves.get(source, source) != source]
     return result
+
+
+NAMED = re.compile(r"(DJANGO_SETTINGS_MODULE['\"],\s*)(['\"][\w.]+['\"])")
+
+
+def as_named(base: str, ours: str) -> str:
+    """The base with the settings module that the project's file names."""
+    if found := NAMED.search(ours):
+        return NAMED.sub(lambda match: match[1] + found[2], base)
+    return base
 
 
 def put(result: Result, source: str, target: str, text: str, theirs: bytes) -> None:

@@ -10,9 +10,9 @@ from .git import Refusal, git
 
 PYTHONS = ("3.12", "3.13", "3.14")
 NOT_PACKAGES = (
-    "config deploy docs locale media private static staticfiles templates tests files pages users "
-    "django test site code".split()
-)
+    "config", "deploy", "docs", "locale", "media", "private", "static", "staticfiles",
+    "templates", "tests", "files", "pages", "users", "django", "test", "site", "code",
+)  # fmt: skip
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Plan:
     @property
     def left_out_modules(self) -> tuple[str, ...]:
         package = self.answers["package_name"]
-        return (f"{package}.pages", f"{package}.users")
+        return (f"{package}.pages", f"{package}.users", "django.contrib.auth.views")
 
 
 def plan(facts: Facts, given: dict[str, str]) -> Plan:
@@ -96,9 +96,9 @@ def package(facts: Facts, slug: str) -> tuple[str, str]:
         taken = any(path.startswith(f"{name}/files") for path in facts.files)
         app = f"{name}/models.py" in facts.files and name != facts.package
         known = name in tops or f"{name}.py" not in facts.files
-        if name not in NOT_PACKAGES and not taken and not app and known:
-            if re.fullmatch(r"[a-z][a-z0-9_]*", name):
-                return name, reason
+        possible = re.fullmatch(r"[a-z][a-z0-9_]*", name) and name not in NOT_PACKAGES
+        if possible and known and not taken and not app:
+            return name, reason
     return slug.replace("-", "_") + "_site", "every other name is taken"
 
 

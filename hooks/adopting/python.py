@@ -55,7 +55,7 @@ def imported(base: Statement | None, ours: Statement, theirs: Statement) -> str:
 
 def pristine_lines(base: str) -> set[str]:
     """The lines of a text, without the version numbers in them."""
-    return {VERSION.sub("N", line.strip()) for line in base.splitlines()}
+    return {VERSION.sub("N", line.replace('"""', "").strip()) for line in base.splitlines()}
 
 
 def own_comments(part: Statement, pristine: set[str], elsewhere: str = "") -> str:

@@ -67,6 +67,12 @@ def sample_site_removed(folder: Path, made: Plan) -> None:
             text = re.sub(r"(?m)^(AUTH_USER_MODEL|LOGIN_URL|\w+_REDIRECT_URL) = .*\n", "", text)
         path.write_text(text, encoding="utf-8", newline="\n")
 
+    path = (
+        folder / "pyproject.toml"
+    )  # the project's own tests decide where and how strictly they run
+    text = re.sub(r"(?m)^(testpaths|filterwarnings) = .*\n", "", path.read_text(encoding="utf-8"))
+    path.write_text(text, encoding="utf-8", newline="\n")
+
 
 def source_recorded(folder: Path, source: str) -> None:
     """Write in the answers file where updates come from."""

@@ -29,10 +29,11 @@ def before(made: Plan) -> str:
 def after(made: Plan, result: Result, dry_run: bool) -> str:
     """What was done, what conflicts, and what to do next, in order."""
     lines = [""]
+    same_as = [f"{old.strip()}: {new}" for old, new in result.replaced if "has the same" in new]
     lines += section("Added", result.added)
     lines += section("Merged", result.merged)
     lines += section("Where moved modules are named, their new names", result.renamed_names)
-    lines += section("To know", [*result.notes, *(f"{a.strip()}: {b}" for a, b in result.replaced)])
+    lines += section("To know", [*result.notes, *same_as])
     lines += section("Conflicts, marked in the files", list(result.conflicts))
     if dry_run:
         return "\n".join([*lines, "This was a dry run: nothing was changed."])

@@ -39,6 +39,11 @@ def same_as_default(ours: ast.expr | None, theirs: ast.expr | None) -> bool:
     return ast.dump(ours) == ast.dump(theirs)
 
 
+def precedence(name: str) -> tuple[bool, bool]:
+    """Which of several modules is named for a setting that all of them set: the greatest."""
+    return name not in SET_LATER, name == "production.py"
+
+
 def finds_the_root(part: Statement) -> bool:
     return part.key == ("set", "BASE_DIR") and "__file__" in part.loads
 
@@ -53,7 +58,7 @@ def merge_base(base: str, ours: str, theirs: dict[str, str]) -> Merged:
     at = {part.key: number for number, part in enumerate(new)}
     elsewhere = {
         part.key: (name, part)
-        for name, text in sorted(theirs.items(), key=lambda file: file[0] not in SET_LATER)
+        for name, text in sorted(theirs.items(), key=lambda file: precedence(file[0]))
         if name != "base.py"
         for part in statements(text)[0]
         if part.key[0] == "set"
@@ -88,6 +93,16 @@ def merge_base(base: str, ours: str, theirs: dict[str, str]) -> Merged:
             continue
         if part.key in at:
             there = new[at[part.key]]
+            if part.key[0] == "docstring":
+                there.text += comments
+                continue
+            if needs_both(part, there):
+                contested.append(part)
+                merged.contested.append(part.key[1])
+                merged.notes.append(
+                    f"{part.key[1]}: if you keep yours, add what config/settings/base.py has above."
+                )
+                continue
             there.lead += comments
             if not unchanged and part.meaning != there.meaning:
                 there.text = settled(was, part, there, merged)
@@ -139,6 +154,13 @@ def settled(was: Statement | None, ours: Statement, theirs: Statement, merged: M
     return ours.text
 
 
+def needs_both(ours: Statement, theirs: Statement) -> bool:
+    """Is a list of the template made by an expression in the project, so that nobody can merge?"""
+    return isinstance(theirs.value, displays.Display) and not isinstance(
+        ours.value, displays.Display
+    )
+
+
 def those_for_development(
     own: list[Statement], contested: list[Statement], new: list[Statement],
     imports: list[Statement], theirs: dict[str, str],
@@ -163,43 +185,55 @@ def assembled(
     contested: list[Statement], mine: list[Statement], tail: str,
 ) -> str:  # fmt: skip
     """The text of base.py: imports, the template's settings, then the project's."""
-    kept = [*own, *contested]
-    used = set().union(*(part.loads for part in [*kept, *new])) if kept or new else set()
-    wanted = []
-    for part in imports:
-        star = any(alias.name == "*" for node in part.nodes for alias in node.names)
-        if star or part.binds & used or part.key[1] not in ("pathlib", "os"):
-            wanted.append(part)
+    used = set().union(*(part.loads for part in [*own, *contested, *new]))
+    wanted = [part for part in imports if wants(part, used)]
+    hoisted = needed_by([part for part in new if not part.is_import], own, new)
+    own = [part for part in own if part not in hoisted]
     order = {id(part): number for number, part in enumerate(mine)}
-    last = max((order[id(part)] for part in contested), default=-1)
-    needed = set().union(*(part.loads for part in contested)) if contested else set()
-    first: list[Statement] = []
-    for part in reversed([part for part in own if order.get(id(part), 10**9) < last]):
-        call = part.key[0] == "call"
-        if part.binds & needed or call:
-            first.insert(0, part)
-            needed |= part.loads
+    last = max((order.get(id(part), -1) for part in contested), default=-1)
+    earlier = [part for part in own if order.get(id(part), 10**9) < last]
+    calls = [part for part in earlier if part.key[0] == "call"]
+    needed = needed_by([*contested, *calls], earlier, new)
+    first = [part for part in earlier if part in needed or part in calls]
     rest = [part for part in own if part not in first]
-    behind = next((n for n, part in reversed(list(enumerate(new))) if part.is_import), 0)
+    split = 1 + max((n for n, part in enumerate(new) if part.is_import), default=0)
     if wanted:
-        wanted[0].lead = "\n" + wanted[0].lead
-    if wanted and len(new) > 1:
+        wanted[0].lead = "\n" + wanted[0].lead.lstrip("\n")
         new[1].lead = "\n" + new[1].lead.lstrip("\n")
-    body = [*new[:1], *wanted, *new[1:]]
-    text = joined(body, new_tail).rstrip("\n") + "\n"
+    if hoisted:
+        hoisted[0].lead = "\n" + hoisted[0].lead.lstrip("\n")
+    parts = [*new[:1], *wanted, *new[1:split], *hoisted, *new[split:]]
+    text = joined(parts, new_tail).rstrip("\n") + "\n"
     if first or rest or contested:
         text += "\n# This project's own settings\n"
-    if first:
-        text += joined(first)
+    text += joined(first)
     if contested:
         names = ", ".join(part.key[1] for part in contested)
         text += (
-            f"# The template sets these in modules of their own: keep yours, or take its.\n"
+            "# The template sets these elsewhere: keep yours, or take its.\n"
             f"<<<<<<< {OURS}\n{joined(contested)}=======\n>>>>>>> {THEIRS} (without {names})\n"
         )
-    if rest:
-        text += joined(rest)
-    return text + (tail if tail.strip() else "")
+    return text + joined(rest, tail if tail.strip() else "")
+
+
+def wants(part: Statement, used: set[str]) -> bool:
+    """Is an import of the project still of use? What startproject wrote may not be."""
+    star = any(alias.name == "*" for node in part.nodes for alias in node.names)
+    return star or bool(part.binds & used) or part.key[1] not in ("pathlib", "os")
+
+
+def needed_by(
+    parts: list[Statement], own: list[Statement], new: list[Statement]
+) -> list[Statement]:
+    """The own settings that those parts read, directly or through others, in their order."""
+    names = set().union(*(part.loads for part in parts)) if parts else set()
+    names -= set().union(*(part.binds for part in new)) if new else set()
+    found: list[Statement] = []
+    for part in reversed(own):
+        if part.binds & names:
+            found.insert(0, part)
+            names |= part.loads
+    return found
 
 
 def merge_role(ours: str, theirs: str) -> str:
@@ -208,20 +242,27 @@ def merge_role(ours: str, theirs: str) -> str:
     new, new_tail = statements(theirs)
     mine, tail = statements(ours)
     by_key = {part.key: part for part in mine}
-    kept = []
+    kept: list[Statement] = []
     for number, part in enumerate(new):
         own = by_key.get(part.key)
-        if own and own.meaning == part.meaning and part.key[0] != "docstring":
-            continue
-        used_by_template = any(part.binds & other.loads for other in new[number + 1 :])
-        if own and part.key[0] == "set" and not used_by_template:
+        read = any(part.binds & other.loads for other in new[number + 1 :])
+        if own and part.key[0] == "set" and own.meaning != part.meaning and not read:
+            if number + 1 < len(new) and part.lead.startswith("\n"):
+                new[number + 1].lead = "\n" + new[number + 1].lead.lstrip("\n")
             continue
         kept.append(part)
+    there = {part.meaning for part in new}
+    split = 1 + max((n for n, part in enumerate(kept) if part.is_import), default=0)
+    imports, rest = [], []
+    pristine = pristine_lines(theirs)
     for part in mine:
         if part.key == ("docstring",):
-            part.text = own_docstring(part, pristine_lines(theirs))
-    return (
-        joined(kept, new_tail).rstrip("\n")
-        + "\n\n# This project's own settings\n"
-        + joined(mine, tail)
-    )
+            part.text = own_docstring(part, pristine)
+        elif part.meaning in there:
+            part.text, part.lead = "", own_comments(part, pristine)
+        (imports if part.is_import and part.text else rest).append(part)
+    for part in imports:
+        part.lead = part.lead.lstrip("\n")
+    text = joined([*kept[:split], *imports, *kept[split:]], new_tail).rstrip("\n") + "\n"
+    own = joined(rest, tail)
+    return text + ("\n# This project's own settings\n" + own if own.strip() else "")

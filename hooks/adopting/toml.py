@@ -51,26 +51,34 @@ def with_requirements(array: str, more: list[str]) -> str:
     return f"{head}{comma}\n{''.join(lines)}]{tail}\n"
 
 
+NEEDED = ("name", "version", "requires-python", "dependencies")
+
+
 def merge(ours: str, theirs: str) -> str:
-    """Where both set a key, the project's stands; arrays of requirements get what they lack."""
+    """The project's tables stand; requirements are united, and tables that it lacks are added."""
     mine = tables(ours if ours.endswith("\n") else ours + "\n")
     headers = {header for header, _ in mine}
-    out = []
     new = dict(tables(theirs))
+    out = []
     for header, text in mine:
         known = dict(entries(text))
         extra = ""
         for key, lines in entries(new.get(header, "")):
-            if key not in known:
-                extra += lines
-            elif header == "[dependency-groups]" or (header, key) == ("[project]", "dependencies"):
-                merged = with_requirements(known[key], requirements(lines))
-                text = text.replace(known[key], merged)
-        out.append(text.rstrip("\n") + "\n" + extra if extra else text)
+            if header == "[dependency-groups]" or (header == "[project]" and key in NEEDED):
+                if key not in known:
+                    extra += lines
+                elif "[" in lines:
+                    merged = with_requirements(known[key], requirements(lines))
+                    text = text.replace(known[key], merged)
+        if extra:
+            body = text.rstrip("\n")
+            text = body + "\n" + extra + text[len(body) + 1 :]
+        out.append(text)
     for header, text in tables(theirs):
         if header not in headers and header:
-            out.append(("\n" if not out[-1].endswith("\n\n") else "") + text)
-    return "".join(out)
+            out[-1] = out[-1].rstrip("\n") + "\n\n"
+            out.append(text)
+    return "".join(out).rstrip("\n") + "\n"
 
 
 def add_requirements(text: str, more: list[str]) -> str:
