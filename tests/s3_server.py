@@ -43,7 +43,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -252,7 +252,7 @@ class Signature(S3SigV4Auth):
 def parse_time(text: str) -> datetime | None:
     """A timestamp such as 20250131T235959Z, or None if it is not one."""
     try:
-        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
         return None
 
@@ -265,7 +265,7 @@ class Judge:
         self.ask = ask  # GET something of moto: path and query -> status and body
 
     def now(self) -> datetime:
-        return datetime.now(timezone.utc) + timedelta(seconds=self.server.clock_skew)
+        return datetime.now(UTC) + timedelta(seconds=self.server.clock_skew)
 
     def signer(self, credential: str, timestamp: str, *, malformed: str) -> Signature:
         """Who signs by this credential (`key/date/region/s3/aws4_request`)? If it is none, the code is `malformed`."""
