@@ -30,7 +30,7 @@ def facts() -> list[Fact]:
     found = [Fact("Settings", os.environ.get("DJANGO_SETTINGS_MODULE", ""), None)]
     for probe, label, advice in (
         (database, "Database", "Start the database, or correct DATABASE_URL."),
-        (caching, "Cache", "Start the cache, or correct CACHES in the settings."),
+        (caching, "Cache", "Start the cache, or correct CACHE_URL; if it is a table, migrate."),
         (static, "Static files", "Correct STORAGES['staticfiles'] in the settings."),
         (uploads, "Uploads", "Correct the storage in config/settings/media.py."),
     ):
@@ -62,9 +62,10 @@ def database() -> Iterator[Fact]:
 
 def caching() -> Iterator[Fact]:
     backend = settings.CACHES["default"]["BACKEND"].rpartition(".")[2]
+    cache.get("files.status")  # which raises, where set would keep silent
     cache.set("files.status", "works", 10)
-    works = cache.get("files.status") == "works"
-    yield Fact("Cache", backend, works or None, "" if works else "It keeps nothing.")
+    works = cache.get("files.status") == "works" or backend == "DummyCache"
+    yield Fact("Cache", backend, works, "" if works else "It keeps nothing: make room in it.")
 
 
 def static() -> Iterator[Fact]:
