@@ -22,7 +22,6 @@ BELONGS = {
     "Caddy": (r"caddy", lambda a: True if a["use_docker"] else edge(a) == "caddy"),
     "WhiteNoise": (r"whitenoise", lambda a: a["static_serving"] == "whitenoise"),
     "PostgreSQL": (r"postgres|psycopg|pg_dump", lambda a: a["database"] == "postgresql"),
-    "SQLite": (r"sqlite", lambda a: a["database"] == "sqlite"),
     "private files": (r"private_(file|media|storage|root|url|bucket)", lambda a: a["private_media"]),
     "Docker": (r"docker|compose\.yaml|podman", lambda a: a["use_docker"]),
     "Kubernetes": (r"kubernetes|kubectl|kustom", lambda a: a.get("deployment") == "kubernetes"),
@@ -34,8 +33,9 @@ IMPORTED_AS = {
     "brotli": "brotli", "django-csp": "csp", "django-storages": "storages", "pillow": "PIL",
     "psycopg": "postgres", "python-json-logger": "pythonjsonlogger",
 }  # fmt: skip
-DJANGO_FINDS = {"apps", "admin", "models", "urls", "wsgi", "asgi", "manage", "conftest", "test",
-                "development", "production", "__init__"}  # fmt: skip
+FOUND_BY_NAME = {"apps", "admin", "models", "urls", "wsgi", "asgi", "manage", "conftest", "test",
+                 "development", "production", "__init__", "gunicorn.conf"}  # fmt: skip
+PAGES_FOUND_BY_NAME = {"403.html", "404.html", "500.html", "registration/login.html"}
 NOT_TEXT = {".png", ".ico", ".woff2", ".jpg", ".webp", ".sqlite3"}
 
 
@@ -82,7 +82,9 @@ def words_of_other_choices(texts: dict[str, str], answers: dict[str, Any]) -> It
         if not chosen(answers):
             for name, text in texts.items():
                 for number, line in enumerate(text.splitlines(), 1):
-                    if re.search(pattern, f"{line}", re.IGNORECASE if choice != "S3" else 0):
+                    if "copier update" in line:
+                        continue  # advice to choose otherwise
+                    if re.search(pattern, line, re.IGNORECASE if choice != "S3" else 0):
                         yield f"{name}:{number} speaks of {choice}: {line.strip()}"
 
 
@@ -127,7 +129,7 @@ def templates_and_static_files(texts: dict[str, str], project: Path) -> Iterator
     for name in texts:
         if name.startswith("templates/"):
             short = name.removeprefix("templates/")
-            if short not in ("403.html", "404.html", "500.html") and short not in everything:
+            if short not in PAGES_FOUND_BY_NAME and short not in everything:
                 yield f"{name} is rendered by nothing"
     for path in (project / "static").rglob("*"):
         short = path.relative_to(project / "static").as_posix()
@@ -144,9 +146,9 @@ def modules_and_names(code: dict[str, str], texts: dict[str, str]) -> Iterator[s
         module = Path(name).stem
         if "migrations/" in name or name.startswith("tests/"):
             continue
-        if "commands/" not in name and module not in DJANGO_FINDS and words.get(module, 0) < 1:
+        if "commands/" not in name and module not in FOUND_BY_NAME and words.get(module, 0) < 1:
             yield f"{name} is imported by nothing"
-        if name.startswith("config/settings/"):
+        if name.startswith("config/settings/") or module in ("apps", "gunicorn.conf"):
             continue
         for node in ast.parse(text).body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -170,6 +172,7 @@ def settings(code: dict[str, str], known: set[str]) -> Iterator[str]:
                 for target in targets:
                     if (
                         isinstance(target, ast.Name) and target.id not in known
+                        and not target.id.startswith("WHITENOISE_")
                         and len(re.findall(rf"\b{target.id}\b", everything)) < 2
                     ):  # fmt: skip
                         yield f"{name} sets {target.id}, which nothing reads"
