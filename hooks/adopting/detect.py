@@ -89,7 +89,9 @@ def detect(root: Path) -> Facts:
     facts.text = "\n".join(facts.read(name) for name in facts.settings.values())
     find_modules(facts)
     read_requirements(facts)
-    born = re.search(r"startproject' using Django (\d+(?:\.\d+)+)", facts.text)
+    born = re.search(r"startproject' using Django (\d+(?:\.\d+)+)", facts.text) or re.search(
+        r"docs\.djangoproject\.com/en/(\d+\.\d+)/", facts.text
+    )
     facts.born = born[1] if born else ""
     wanted = re.search(r"(?:==|~=|>=|\^)\s*(\d+\.\d+)", facts.requirements.get("django", ""))
     facts.django = wanted[1] if wanted else ".".join(facts.born.split(".")[:2])

@@ -113,15 +113,13 @@ def merge(sources: tuple[str, str, str], values: tuple, indent: str = "") -> str
                 key = a.text.split(":", 1)[0] + ": " if a.key else ""
                 new[i] = Item(a.meaning, key + text, a.lead + b.lead, a.note or b.note)
                 mine_only.remove(b)
-            out += new + mine_only
+            out += with_marks(new, mine_only, indent, kind)
+        elif any(b.key and a.key == b.key for a in new for b in mine_only):
+            out += with_marks(new, mine_only, indent, kind)
         elif both_gone and replaced(new, mine_only):
             out += mine_only
         elif both_gone and new and mine_only:
-            text = marked(
-                *(written(side, indent, kind).split("\n", 1)[1].rsplit("\n", 1)[0] for side in
-                  (mine_only, new))
-            )  # fmt: skip
-            out.append(Item("conflict", text))
+            out.append(conflict(mine_only, new, indent, kind))
         else:
             out += new + mine_only
         if place < len(base) and ours_kept[place] and theirs_kept[place]:
@@ -133,6 +131,23 @@ def merge(sources: tuple[str, str, str], values: tuple, indent: str = "") -> str
             unique.append(item)
             present.add(item.meaning)
     return written(unique, indent, kind)
+
+
+def conflict(mine: list[Item], new: list[Item], indent: str, kind: type) -> Item:
+    """Both sides' items, between markers."""
+    sides = (written(side, indent, kind).split("\n", 1)[1] for side in (mine, new))
+    return Item("conflict", marked(*(side.rsplit("\n", 1)[0] for side in sides)))
+
+
+def with_marks(new: list[Item], mine: list[Item], indent: str, kind: type) -> list[Item]:
+    """The items of both; where both have a key, each is between markers."""
+    keys = {item.key for item in mine if item.key}
+    out = []
+    for item in new:
+        same = [other for other in mine if item.key and other.key == item.key]
+        out.append(conflict(same, [item], indent, kind) if same else item)
+    taken = keys & {item.key for item in new}
+    return out + [item for item in mine if item.key not in taken or not item.key]
 
 
 def replaced(new: list[Item], mine: list[Item]) -> bool:

@@ -74,6 +74,7 @@ def merge(facts: Facts, made: Plan, rendered: Path) -> Result:
             text, changes = renamed(facts.read(name), made, name)
             if changes:
                 result.write(name, text)
+                result.replaced += changed_lines(facts.read(name), text)
                 result.renamed_names += [f"{name}:{change}" for change in changes]
     add_requirements(facts, theirs, result)
     result.deleted = [source for source in done if made.moves.get(source, source) != source]
@@ -142,11 +143,14 @@ def relocated(facts: Facts, made: Plan, source: str, result: Result) -> str:
     target = made.moves.get(source, source)
     text = absolute_imports(before, source, target, made) if target != source else before
     text, changes = renamed(text, made, source)
-    for old, new in zip(before.splitlines(), text.splitlines(), strict=False):
-        if old != new:
-            result.replaced.append((old, new))
+    result.replaced += changed_lines(before, text)
     result.renamed_names += [f"{target}:{change}" for change in changes if source != "manage.py"]
     return text
+
+
+def changed_lines(before: str, after: str) -> list[tuple[str, str]]:
+    both = zip(before.splitlines(), after.splitlines(), strict=True)
+    return [(old, new) for old, new in both if old != new]
 
 
 def absolute_imports(text: str, source: str, target: str, made: Plan) -> str:

@@ -50,7 +50,12 @@ def render(made: Plan, folder: Path, template: str, ref: str) -> None:
         env={**os.environ, "PYTHONUTF8": "1", "PYTHONWARNINGS": "ignore"},
     )  # fmt: skip
     if result.returncode:
-        raise Refusal("Copier could not use these answers:\n" + result.stderr.strip()[-2000:])
+        raise Refusal("Copier could not use these answers:\n" + last_line(result.stderr))
+
+
+def last_line(text: str) -> str:
+    """What an error says, without where in Copier it arose."""
+    return (text.strip().splitlines() or ["It gave no reason."])[-1]
 
 
 def sample_site_removed(folder: Path, made: Plan) -> None:
@@ -77,9 +82,11 @@ def sample_site_removed(folder: Path, made: Plan) -> None:
 def source_recorded(folder: Path, source: str) -> None:
     """Write in the answers file where updates come from."""
     path = folder / ANSWERS
+    plain = re.fullmatch(r"[\w/.:@~+-]+", source)
+    value = source if plain else json.dumps(source, ensure_ascii=False)
     text = re.sub(
         r"(?m)^_src_path: .*$",
-        lambda _: "_src_path: " + json.dumps(source, ensure_ascii=False),
+        lambda _: f"_src_path: {value}",
         path.read_text(encoding="utf-8"),
     )
     path.write_text(text, encoding="utf-8", newline="\n")

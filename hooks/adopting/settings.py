@@ -106,6 +106,7 @@ def merge_base(base: str, ours: str, theirs: dict[str, str]) -> Merged:
             there.lead += comments
             if not unchanged and part.meaning != there.meaning:
                 there.text = settled(was, part, there, merged)
+                there.nodes = nodes_of(there.text) or [*there.nodes, *part.nodes]
             elif part.meaning == there.meaning:
                 there.text = part.text
             continue
@@ -155,10 +156,20 @@ def settled(was: Statement | None, ours: Statement, theirs: Statement, merged: M
 
 
 def needs_both(ours: Statement, theirs: Statement) -> bool:
-    """Is a list of the template made by an expression in the project, so that nobody can merge?"""
-    return isinstance(theirs.value, displays.Display) and not isinstance(
-        ours.value, displays.Display
+    """Is a list or dictionary made by an expression on either side, so that nobody can merge it?"""
+    if not isinstance(theirs.value, displays.Display):
+        return False
+    return not isinstance(ours.value, displays.Display) or any(
+        isinstance(value, ast.Dict) and None in value.keys for value in (ours.value, theirs.value)
     )
+
+
+def nodes_of(text: str) -> list[ast.stmt]:
+    """The statements of a text; none if it is between markers."""
+    try:
+        return ast.parse(text).body
+    except SyntaxError:
+        return []
 
 
 def those_for_development(

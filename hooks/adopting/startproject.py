@@ -217,9 +217,7 @@ def startproject(name: str, version: str, secret: str = "django-insecure-") -> d
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     docs = ".".join(map(str, numbers))
     words = {"name": name, "version": version, "docs": docs}
-    end = ("\n" + AUTO_FIELD if numbers < (6, 0) else MAILERS if numbers >= (6, 1) else "").format(
-        **words
-    )
+    end = (AUTO_FIELD if numbers < (6, 0) else MAILERS if numbers >= (6, 1) else "").format(**words)
     settings = SETTINGS.format(
         **words,
         secret=secret,

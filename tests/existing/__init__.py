@@ -22,7 +22,6 @@ class Existing:
     django: str = "5.2"
     migrated: bool = False  # are its migrations made by Django before?
     side: str = "ours"  # of the conflict, that its author keeps
-    settings: str = "config.settings.development"
     variables: tuple[tuple[str, str], ...] = ()
 
 
@@ -39,7 +38,7 @@ PROJECTS: dict[str, Existing] = {
     "custom-user": Existing(edits.custom_user("6.1"), django="6.1", migrated=True),
     "files": Existing(edits.static_and_media("5.2.1")),
     "whitenoise": Existing(edits.whitenoise("4.2.7")),
-    "buckets": Existing(edits.buckets("5.2.3")),
+    "buckets": Existing(edits.buckets("5.2.3"), side="theirs"),
     "split": Existing(layouts.split("5.2.8")),
     "black": Existing(edits.black("6.1"), django="6.1"),
     "environment": Existing(by_hand.environment()),
