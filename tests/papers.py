@@ -226,8 +226,8 @@ def serve(project: Project, **variables: str) -> Iterator[Site]:
             yield Site(server.url, project)
         return
     variables = {**project.variables, **variables}
-    with app_servers(project, **variables) as apps, web_server(project, apps) as front:
-        yield Site(front.url, project, apps=apps)
+    with app_servers(project, **variables) as apps, web_server(project, list(apps)) as front:
+        yield Site(front.url, project, apps=list(apps))
 
 
 @contextlib.contextmanager

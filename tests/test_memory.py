@@ -93,8 +93,7 @@ def upload(site: Site) -> str:
     connection.putrequest("POST", "/papers/")
     connection.putheader("Content-Type", "multipart/form-data; boundary=x")
     connection.putheader("Content-Length", str(len(before) + SIZE + len(after)))
-    for name, value in site.cookies.items():
-        connection.putheader("Cookie", f"{name}={value}")
+    connection.putheader("Cookie", "; ".join(f"{k}={v}" for k, v in site.cookies.items()))
     connection.endheaders(before)
     for block in content():
         connection.send(block)
