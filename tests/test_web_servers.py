@@ -559,6 +559,28 @@ def test_a_path_reaches_the_app_as_it_was_sent(server: WebServer) -> None:
         assert json.loads(server.get(path).body)["path"] == path
 
 
+@pytest.mark.parametrize("kind", ["nginx", "caddy"])
+def test_in_a_pod_the_app_hears_what_the_ingress_says(
+    make_project: Callable[..., Project], kind: str, tmp_path: Path
+) -> None:
+    project = make_project(
+        static_serving="web-server", web_server=kind, media_storage="s3",
+        database="postgresql", deployment="kubernetes",
+    )  # fmt: skip
+    static = write(tmp_path / "static", STATIC_FILES)
+    said = {"X-Forwarded-Proto": "https", "X-Real-IP": "198.51.100.7", "X-Request-ID": "a" * 32}
+    with (
+        echo_app() as (address, _),
+        web_server(project, [address], behind_ingress=True, static=static) as server,
+    ):
+        answer = server.get("/echo", {**said, "X-Forwarded-For": "198.51.100.7"}, tls=False)
+        seen = {name.lower(): value for name, value in json.loads(answer.body)["headers"]}
+        assert {name: seen[name.lower()] for name in said} == said
+        assert seen["host"] == HOST
+        found = server.get(HASHED, {"Accept-Encoding": "br"}, tls=False)
+        assert (found.status, found["Content-Encoding"]) == (200, "br")
+
+
 # --- The app is away ------------------------------------------------------------------------------
 
 

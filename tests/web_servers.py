@@ -286,6 +286,7 @@ def lay_out(
     apps: Sequence[str] = ("127.0.0.1",),
     resolver: str = "127.0.0.1:53",
     ports: tuple[int, int] = (20080, 20443),
+    behind_ingress: bool = False,
     **folders: Path,
 ) -> Place:
     """Put the project's configuration, and the folders given, at the container's paths."""
@@ -309,6 +310,10 @@ def lay_out(
         "XDG_DATA_HOME": str(folder / "caddy"),
         "XDG_CONFIG_HOME": str(folder / "caddy"),
     }
+    if behind_ingress:
+        variables["SITE_ADDRESS"] = f"http://:{ports[0]}"
+    # In a pod, the app is at this address of its own; here many run side by side.
+    in_pod = "127.0.0.1:8000", f"{apps[0]}:8000"
     hosts = folder / "hosts"
     hosts.write_text(
         "127.0.0.1 localhost\n"
@@ -323,7 +328,7 @@ def lay_out(
         user = "www-data" if os.geteuid() == 0 else "root"
         (etc / "nginx.conf").write_text(NGINX_CONF.format(user=user))
         for template in (deploy / "nginx").glob("*.template"):
-            text = substituted(template.read_text(), variables)
+            text = substituted(template.read_text(), variables).replace(*in_pod)
             (etc / "conf.d" / template.stem).write_text(text)
         certificate(etc / "tls")
         (folder / "lib").mkdir()
@@ -334,17 +339,22 @@ def lay_out(
         }
     else:
         kind = "caddy"
-        shutil.copy(deploy / "Caddyfile", srv)
+        text = (deploy / "Caddyfile").read_text().replace(*in_pod)
+        (srv / "Caddyfile").write_text(text)
     mounts |= {path: f"/srv/{name}" for name, path in folders.items()}
     return Place(kind, folder, variables, mounts)
 
 
 @contextlib.contextmanager
 def web_server(
-    project: Project, apps: Sequence[str] = ("127.0.0.1",), **folders: Path
+    project: Project,
+    apps: Sequence[str] = ("127.0.0.1",),
+    behind_ingress: bool = False,
+    **folders: Path,
 ) -> Iterator[WebServer]:
     """Run the project's web server in front of apps at those addresses.
 
+    `behind_ingress`: as a pod of a cluster does, over plain HTTP.
     `static`, `media` and `private` are the folders that it serves, by default the project's own.
     """
     for name, own in (("static", "staticfiles"), ("media", "media"), ("private", "private")):
@@ -355,7 +365,7 @@ def web_server(
     process = None
     with name_server({"app": list(apps)}) as resolver:
         try:
-            place = lay_out(project, folder, apps, resolver, ports, **folders)
+            place = lay_out(project, folder, apps, resolver, ports, behind_ingress, **folders)
             run = {
                 "nginx": [NGINX],
                 "caddy": [CADDY, "run", "--config", "/srv/Caddyfile", "--adapter", "caddyfile"],
@@ -370,7 +380,7 @@ def web_server(
             def ready() -> bool:
                 assert process.poll() is None, f"{place.kind} ended:\n{server.log}"
                 with contextlib.suppress(OSError, http.client.HTTPException):
-                    server.connect().close()
+                    server.connect(tls=not behind_ingress).close()
                     return bool(server.get("/", tls=False).status)
                 return False
 
