@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.staticfiles import finders
+from django.contrib.staticfiles.storage import ManifestFilesMixin
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import FileSystemStorage, storages
@@ -31,12 +32,14 @@ EPHEMERAL = {
 }
 
 
+def is_set(name: str) -> bool:
+    """Do the project's settings name it, be it one that Django knows or not?"""
+    return bool(settings.is_overridden(name))  # type: ignore[misc]
+
+
 def folder(alias: str = "default") -> Path | None:
     """Where a storage keeps its files on this machine; None if it keeps them elsewhere."""
-    entry = settings.STORAGES.get(alias)
-    if not entry or "bucket_name" in entry.get("OPTIONS", {}):
-        return None  # known without boto3, which takes long to import
-    storage = storages[alias]
+    storage = storages[alias] if alias in storages.backends else None
     return Path(storage.location) if isinstance(storage, FileSystemStorage) else None
 
 
@@ -113,7 +116,7 @@ def static_root_apart_from_sources(**kwargs: Any) -> Iterator[CheckMessage]:
 @register("files")
 def urls_apart(**kwargs: Any) -> Iterator[CheckMessage]:
     """Who answers for the shorter address answers for the longer one too, and finds nothing."""
-    if not settings.STATIC_URL or not (folder() or settings.is_overridden("MEDIA_URL")):
+    if not settings.STATIC_URL or not (folder() or is_set("MEDIA_URL")):
         return
     media, static = address(settings.MEDIA_URL), address(settings.STATIC_URL)
     if media.startswith(static) or static.startswith(media):
@@ -130,10 +133,11 @@ def manifest_exists(**kwargs: Any) -> Iterator[CheckMessage]:
     """Without the manifest no page that names a static file can be shown: each is a 500."""
     with suppress(ImproperlyConfigured):
         storage = storages["staticfiles"]
-        manifest = getattr(storage, "manifest_name", None)
-        if manifest and not storage.manifest_storage.exists(manifest):
+        if not isinstance(storage, ManifestFilesMixin):
+            return
+        if not storage.manifest_storage.exists(storage.manifest_name):
             yield Error(
-                f"There is no {manifest} in {storage.manifest_storage.location}: every page that "
+                f"There is no {storage.manifest_name} in {settings.STATIC_ROOT}: every page that "
                 "names a static file would fail.",
                 hint="Run `manage.py collectstatic --noinput` when you build, before it starts.",
                 id="files.E007",
@@ -144,7 +148,7 @@ def manifest_exists(**kwargs: Any) -> Iterator[CheckMessage]:
 def removed_settings(**kwargs: Any) -> Iterator[CheckMessage]:
     """Django does not read them any more, and says nothing: files go where they always went."""
     for name, alias in REMOVED.items():
-        if settings.is_overridden(name):
+        if is_set(name):
             yield Error(
                 f"{name} is set, but Django removed that setting and does not read it: it has no "
                 "effect.",

@@ -9,6 +9,7 @@ from secrets import token_hex
 from urllib.parse import urljoin, urlsplit
 
 from django.conf import settings
+from django.contrib.staticfiles.storage import ManifestFilesMixin
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
 
@@ -94,6 +95,8 @@ def encryption(url: str) -> Iterator[Fact]:
 def static_file(base: str) -> Iterator[Fact]:
     """The largest stylesheet by its hashed name: kept for ever, compressed, safe."""
     storage = storages["staticfiles"]
+    if not isinstance(storage, ManifestFilesMixin):
+        return
     names = [name for name in storage.hashed_files.values() if name.endswith(".css")]
     if not names:
         return
@@ -150,10 +153,11 @@ def uploads(base: str) -> Iterator[Fact]:
                 "deploy/ does: an uploaded page acts in the name of whoever opens it."
             )
         yield verdict("Served uploads", value == "sent safely", value, advice)
-    if "private" in storages.backends and isinstance(storages["private"], FileSystemStorage):
+    private = storages["private"] if "private" in storages.backends else None
+    if isinstance(private, FileSystemStorage):
         with probe("private") as name:
-            addresses = (storages["private"].url(name), settings.MEDIA_URL + name)
+            addresses = (private.url(name), settings.MEDIA_URL + name)
             seen = [each for each in addresses if fetch(urljoin(base, each))[0] == 200]
         value = "a stranger may read them" if seen else "strangers are refused"
-        advice = f"Let no web server serve {settings.PRIVATE_ROOT} but by X-Accel-Redirect."
+        advice = f"Let no web server serve {private.location} but by X-Accel-Redirect."
         yield verdict("Private uploads", not seen, value, advice)

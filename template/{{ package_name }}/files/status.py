@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.contrib.staticfiles.storage import ManifestFilesMixin
-from django.core.cache import cache
+from django.core.cache import cache, caches
 from django.core.files.storage import FileSystemStorage, storages
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -42,7 +42,7 @@ def facts() -> list[Fact]:
     return found
 
 
-def writable(folder: str | Path) -> bool:
+def writable(folder: str | os.PathLike[str]) -> bool:
     """Can this process make files there, or make the folder itself if it does not exist yet?"""
     path = Path(folder).resolve()
     while not path.exists():
@@ -61,7 +61,7 @@ def database() -> Iterator[Fact]:
 
 
 def caching() -> Iterator[Fact]:
-    backend = settings.CACHES["default"]["BACKEND"].rpartition(".")[2]
+    backend = type(caches["default"]).__name__
     cache.get("files.status")  # which raises, where set would keep silent
     cache.set("files.status", "works", 10)
     works = cache.get("files.status") == "works" or backend == "DummyCache"
