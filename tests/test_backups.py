@@ -1,0 +1,66 @@
+"""What docs/backups.md says, done once with a folder and once with a bucket."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+
+import papers
+import pytest
+from hostile_uploads import PDF, picture
+from papers import File
+from projects import REPOSITORY, Project
+from s3_server import S3Server
+
+DOCUMENT = (REPOSITORY / "docs/backups.md").read_text()
+
+
+def commands(title: str) -> list[list[str]]:
+    """The commands of the first block under a heading, without `uv run`."""
+    section = DOCUMENT.partition(f"## {title}\n")[2]
+    block = re.search(r"```sh in a project\n(.*?)```", section, re.DOTALL)
+    assert block
+    lines = block[1].replace("uv run manage.py", "python manage.py").splitlines()
+    return [line.split() for line in lines]
+
+
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+def test_what_was_backed_up_is_restored(
+    kind: str, make_project: Callable[..., Project], s3: S3Server
+) -> None:
+    answers = {"web_server": "none"}
+    if kind == "bucket":
+        answers = {"media_storage": "s3", "object_store": "other"}
+        s3.make_bucket("uploads", public_prefixes=["media/"])
+    project = make_project(**answers)
+    if kind == "bucket":
+        project.variables |= {**s3.environment(), "MEDIA_BUCKET": "uploads"}
+    papers.add(project)
+
+    with papers.serve(project) as site:
+        photo = site.upload(File("a.png", picture("PNG"), field="picture")).json["url"]
+        paper = site.upload(File("b.pdf", PDF)).json["url"]
+        before = {url: site.get(url) for url in (photo, paper)}
+        assert {answer.status for answer in before.values()} == {200}
+        for command in commands("Back up"):
+            project.run(*command)
+        site.upload(File("c.pdf", PDF))  # After the backup: it is not in it.
+
+    for path in project.path.glob("db.sqlite3*"):
+        path.unlink()
+    shutil.rmtree(project.path / "media")
+    if kind == "bucket":
+        s3.reset()
+        s3.make_bucket("uploads", public_prefixes=["media/"])
+
+    for command in commands("Restore"):
+        project.run(*command)
+    with papers.serve(project) as site:
+        for url, answer in before.items():
+            again = site.get(url)
+            assert (again.status, again.body) == (200, answer.body)
+            for header in ("Content-Type", "Content-Disposition", "Cache-Control"):
+                assert again.headers[header] == answer.headers[header]
+    code = "from papers.models import Paper; print(Paper.objects.count())"
+    assert project.shell(code, **project.variables) == "2\n"
