@@ -1,0 +1,209 @@
+"""What takes a project to production, looked over by the tools of each format."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import combinations
+import pytest
+import yaml
+from combinations import Answers
+from projects import Project, render
+
+BIN = Path(sys.executable).parent
+DELIVERY = ("django_version", "python_version", "database", "static_serving", "media_storage",
+            "private_media", "web_server", "use_docker", "deployment", "ci")  # fmt: skip
+PINNED = re.compile(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+
+
+@pytest.fixture(scope="module")
+def projects(template: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A project for every pair of answers, and for each of files on a cluster."""
+    on_clusters = [
+        {"database": "postgresql", "media_storage": "s3", "deployment": "kubernetes", "ci": ci,
+         "static_serving": static, "web_server": server, "private_media": static == "s3"}
+        for ci, static, server in (
+            ("github", "whitenoise", "nginx"), ("gitlab", "web-server", "nginx"),
+            ("github", "web-server", "caddy"), ("gitlab", "s3", "nginx"),
+        )
+    ]  # fmt: skip
+    made: list[Path] = []
+    seen: list[Answers] = []
+    for answers in [*combinations.pairwise(), *on_clusters]:
+        kept = {name: answers[name] for name in DELIVERY if name in answers}
+        if kept not in seen:
+            seen.append(kept)
+            place = tmp_path_factory.mktemp("delivery") / "my-site"
+            made.append(render(template, place, **answers))
+    return made
+
+
+def found(projects: list[Path], pattern: str) -> list[Path]:
+    files = [path for project in projects for path in project.glob(pattern)]
+    assert files, pattern
+    return files
+
+
+def passes(*command: str | Path) -> str:
+    result = subprocess.run([str(part) for part in command], text=True, capture_output=True)
+    assert not result.returncode, result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
+def test_dockerfiles(projects: list[Path]) -> None:
+    passes(BIN / "hadolint", "--failure-threshold", "style", *found(projects, "Dockerfile"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "schema"),
+    [
+        (".github/workflows/*.yml", "github-workflows"),
+        (".gitlab-ci.yml", "gitlab-ci"),
+        ("renovate.json", "renovate"),
+    ],
+)
+def test_schemas(projects: list[Path], pattern: str, schema: str) -> None:
+    files = found(projects, pattern)
+    passes(BIN / "check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files)
+
+
+def test_workflows_are_safe_and_pinned(projects: list[Path]) -> None:
+    files = found(projects, ".github/workflows/*.yml")
+    passes(BIN / "jactionlint", "--profile", "correctness", "--shellcheck=", *files)
+    passes(BIN / "zizmor", "--offline", "--no-progress", *files)
+    for path in files:
+        text = path.read_text()
+        used = re.findall(r"uses: (.+)", text)
+        assert used
+        assert all(PINNED.fullmatch(action) for action in used), used
+        workflow = yaml.safe_load(text)
+        assert workflow["permissions"] == {}
+        assert workflow["concurrency"]
+        assert all(job["timeout-minutes"] for job in workflow["jobs"].values())
+
+
+def test_only_the_chosen_files_are_there(projects: list[Path]) -> None:
+    for project in projects:
+        answers = yaml.safe_load((project / ".copier-answers.yml").read_text())
+        docker, ci = answers["use_docker"], answers["ci"]
+        cluster = docker and answers["deployment"] == "kubernetes"
+        assert (project / "Dockerfile").exists() is docker
+        assert (project / ".dockerignore").exists() is docker
+        assert (project / ".github").exists() is (ci == "github")
+        assert (project / ".gitlab-ci.yml").exists() is (ci == "gitlab")
+        assert (project / "renovate.json").exists() is (ci != "none")
+        assert (project / "deploy" / "kubernetes").exists() is cluster
+        assert (project / "deploy" / "kustomization.yaml").exists() is cluster
+
+
+def test_kubernetes_manifests(projects: list[Path]) -> None:
+    files = found(projects, "deploy/kubernetes/*.yaml")
+    for version in ("1.37", "1.31"):
+        passes(BIN / "kubernetes-validate", "--strict", "--quiet", "-k", version, *files)
+    for project in projects:
+        if (project / "deploy" / "kubernetes").exists():
+            manifests_fit_together(project / "deploy")
+
+
+def manifests_fit_together(deploy: Path) -> None:
+    kustomization = yaml.safe_load((deploy / "kustomization.yaml").read_text())
+    objects: list[dict[str, Any]] = []
+    for name in kustomization["resources"]:
+        objects += yaml.safe_load_all((deploy / name).read_text())
+    assert {path.name for path in (deploy / "kubernetes").glob("*.yaml")} == {
+        Path(name).name for name in kustomization["resources"]
+    }
+    maps = set()
+    for generator in kustomization["configMapGenerator"]:
+        maps.add(generator["name"])
+        for name in [*generator.get("files", []), *generator.get("envs", [])]:
+            assert (deploy / name).is_file(), name
+    for line in (deploy / "kubernetes" / "config.env").read_text().splitlines():
+        assert re.match(r"#|[A-Z][A-Z0-9_]*=", line), line
+        assert "SECRET" not in line.partition("#")[0]
+
+    kinds = {item["kind"] for item in objects}
+    assert kinds == {"Deployment", "HorizontalPodAutoscaler", "Ingress", "Job",
+                     "PodDisruptionBudget", "Service"}  # fmt: skip
+    for item in objects:
+        if item["kind"] not in {"Deployment", "Job"}:
+            continue
+        pod = item["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        volumes = {volume["name"] for volume in pod["volumes"]}
+        for volume in pod["volumes"]:
+            assert "emptyDir" in volume or volume["configMap"]["name"] in maps
+        for container in [*pod["containers"], *pod.get("initContainers", [])]:
+            security = container["securityContext"]
+            assert security["readOnlyRootFilesystem"] is True
+            assert security["allowPrivilegeEscalation"] is False
+            assert security["capabilities"]["drop"] == ["ALL"]
+            assert container["resources"]["limits"]["memory"]
+            assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
+        if item["kind"] == "Deployment":
+            graceful = re.search(r"graceful_timeout = (\d+)", (deploy.parent / "gunicorn.conf.py")
+                                 .read_text())[1]  # fmt: skip
+            app = pod["containers"][0]
+            sleep = int(app["lifecycle"]["preStop"]["exec"]["command"][1])
+            assert pod["terminationGracePeriodSeconds"] > sleep + int(graceful)
+            ports = {port["name"] for container in pod["containers"] for port in container["ports"]}
+            (service,) = (item for item in objects if item["kind"] == "Service")
+            assert service["spec"]["ports"][0]["targetPort"] in ports
+            assert item["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+@pytest.mark.parametrize(
+    ("answers", "advice"),
+    [
+        ({"database": "sqlite", "media_storage": "s3"}, "choose database postgresql"),
+        ({"database": "postgresql", "media_storage": "filesystem"}, "choose media_storage s3"),
+    ],
+)
+def test_a_cluster_refuses_what_is_on_one_machine(
+    template: Path, tmp_path: Path, answers: Answers, advice: str
+) -> None:
+    with pytest.raises(ValueError, match="Kubernetes runs") as error:
+        render(template, tmp_path / "my-site", deployment="kubernetes", **answers)
+    assert advice in str(error.value)
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_ci_runs_what_the_project_passes(
+    make_project: Callable[..., Project], ci: str, tmp_path: Path
+) -> None:
+    """Each command of the pipeline that needs no other service, run as the pipeline has it."""
+    project = make_project(ci=ci, media_storage="s3", object_store="other", static_serving="s3",
+                           private_media=True)  # fmt: skip
+    if ci == "github":
+        workflow = yaml.safe_load((project.path / ".github/workflows/ci.yml").read_text())
+        steps = [step for step in workflow["jobs"]["test"]["steps"] if "run" in step]
+        commands = [(step["run"], step.get("env", {})) for step in steps]
+    else:
+        jobs = yaml.safe_load((project.path / ".gitlab-ci.yml").read_text())
+        commands = [
+            (command, jobs[job].get("variables", {}))
+            for job in ("test", "check-deploy") for command in jobs[job]["script"]
+        ]  # fmt: skip
+    assert len(commands) >= 7
+    for command, variables in commands:
+        program, *arguments = command.removeprefix("uv run ").split()
+        if program == "manage.py":
+            project.manage(*arguments, **variables)
+        else:
+            project.run(program, *arguments, **variables)
+
+
+def test_renovate_finds_the_base_images_of_the_dockerfile(
+    make_project: Callable[..., Project],
+) -> None:
+    project = make_project().path
+    (manager,) = json.loads((project / "renovate.json").read_text())["customManagers"]
+    pattern = manager["matchStrings"][0].replace("(?<", "(?P<")
+    images = re.findall(pattern, (project / "Dockerfile").read_text())
+    assert [name for name, _ in images] == ["python", "ghcr.io/astral-sh/uv"]
