@@ -51,7 +51,7 @@ class Load:
     """Seconds between two requests of one visitor."""
     done: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
-    slowest: float = 0
+    slowest: tuple[float, str] = (0, "")
     portraits: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     """The colour of the last picture of each visitor, by its number."""
 
@@ -83,7 +83,7 @@ class Load:
                 browser.close()
                 seconds = time.monotonic() - begun
                 self.failures.append(f"{action.__name__} after {seconds:.2f} s: {error!r}")
-            self.slowest = max(self.slowest, time.monotonic() - begun)
+            self.slowest = max(self.slowest, (time.monotonic() - begun, action.__name__))
             time.sleep(self.pause)
         browser.close()
 

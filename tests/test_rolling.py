@@ -108,7 +108,7 @@ def test_nobody_notices_a_rolling_restart(site: Project) -> None:
                 restart_in_turn(site, servers)
             time.sleep(SECONDS / 3)
         report = (
-            f"{sum(load.done.values())} {dict(load.done)}, slowest {load.slowest:.2f} s; "
+            f"{sum(load.done.values())} {dict(load.done)}, slowest {load.slowest[1]} {load.slowest[0]:.2f} s; "
             f"{len(load.failures)} failed: {load.failures[:10]}"
         )
         print(report)
