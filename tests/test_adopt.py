@@ -71,15 +71,12 @@ def tree(project: Path) -> Counter[str]:
 
 def lost(before: Counter[str], after: Counter[str], done: adoption.Adoption) -> Counter[str]:
     """The lines of the project that are neither in the result nor named in the report."""
-    facts = (
-        startproject("mysite", "4.2"),
-        startproject("mysite", "5.2"),
-        startproject("mysite", "6.1"),
-    )
-    pristine: set[str] = set()
-    for files in facts:
-        for text in files.values():
-            pristine |= set(lines_of(text, True))
+    pristine = {
+        line
+        for version in ("3.2", "4.2", "5.2", "6.1")
+        for text in startproject("mysite", version).values()
+        for line in lines_of(text, True)
+    }
     known = Counter(
         line for old, _ in done.result.replaced for line in lines_of(old, True).elements()
     )
