@@ -237,7 +237,7 @@ def serving(folder: Path) -> dict[str, int]:
 
 
 def show(title: str, figures: dict[str, Any]) -> None:
-    print(f"\n{title}")
+    print(f"\n{title}", flush=True)
     for name, values in figures.items():
         if isinstance(values, dict):
             values = "   ".join(
@@ -246,7 +246,7 @@ def show(title: str, figures: dict[str, Any]) -> None:
                 else f"{step}: {value:7}{' x' if 'ratio' in name else ' s'}"
                 for step, value in values.items()
             )
-        print(f"  {name:28} {values}")
+        print(f"  {name:28} {values}", flush=True)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import itertools
 import json
 import random
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -268,6 +269,31 @@ def test_a_page_that_names_a_missing_file_fails_by_its_name(project: Project) ->
     production = {**PRODUCTION, "DJANGO_SETTINGS_MODULE": "config.settings.production"}
     with pytest.raises(AssertionError, match="Missing staticfiles manifest entry for 'css/gone"):
         project.shell(code, **production)
+
+
+def test_collecting_takes_a_fraction_of_what_whitenoises_storage_takes(
+    make_project: Callable[..., Project],
+) -> None:
+    """In seconds of processor: those of the clock depend on what else the machine does."""
+    project = make_project()
+    generate(project.path / "static", 1000)
+    (project.path / "config" / "settings" / "peer.py").write_text(
+        "from .development import *\nSTATIC_ROOT = BASE_DIR / 'peer'\n"
+        "STORAGES['staticfiles'] = {'BACKEND': "
+        "'whitenoise.storage.CompressedManifestStaticFilesStorage'}\n"
+    )
+
+    def cost(*options: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        collect(project, *options)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    ours, theirs = (
+        (cost(*options), cost(*options)) for options in ([], ["--settings", "config.settings.peer"])
+    )
+    assert theirs[0] >= 2 * ours[0], (ours, theirs)
+    assert theirs[1] >= 12 * ours[1], (ours, theirs)
 
 
 # --- WhiteNoise, over HTTP ------------------------------------------------------------------------
