@@ -12,6 +12,7 @@ from textwrap import dedent
 import pytest
 from copier import run_update
 from copier.errors import UnsafeTemplateError
+from projects import compiled_once
 from releases import NOW, git, history, tagged
 from updating import commit, copy
 
@@ -73,7 +74,8 @@ def edited(template: Path, project: Path, **edits: tuple[str, str]) -> Path:
 
 
 def migrate(project: Path) -> None:
-    run_update(project, defaults=True, overwrite=True, quiet=True, unsafe=True)
+    with compiled_once():
+        run_update(project, defaults=True, overwrite=True, quiet=True, unsafe=True)
 
 
 def test_edits_follow_a_file_that_moved(template: Path, tmp_path: Path) -> None:
