@@ -13,6 +13,7 @@ PLACES = {
     "in a project": "run in a project with the default answers",
     "in a project, served": "a server of such a project, which must answer",
     "in a project with private media": "Python whose imports must be there",
+    "in a project with a bucket": "run by tests/test_backups.py",
     "in this repository": "run in a copy of this repository",
     "elsewhere": "needs what no test has; its syntax and its commands' options are checked",
 }

@@ -274,8 +274,8 @@ def journalled(site: Project) -> set[str]:
     return names
 
 
-def test_a_default_project_copies_folders_and_deletes_nothing(make_project, uploads, tmp_path):
-    site = make_project()
+def test_folders_are_copied_and_nothing_is_deleted(make_project, uploads, tmp_path):
+    site = make_project(media_storage="s3")
     write(site.path / "media" / "mine.txt", b"mine")
     write(site.path / "media" / ".copy_media" / "left", b"by a run that was killed")
     (uploads / "é" / "circle").symlink_to(uploads)
