@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -253,6 +254,10 @@ FINE = [
 ]  # fmt: skip
 
 
+def git(path: Path, *arguments: str) -> None:
+    subprocess.run(["git", "-C", path, *arguments], check=True)
+
+
 class Lab:
     """Rendered, collected projects of one Django version, and what `check` says of variants."""
 
@@ -266,6 +271,16 @@ class Lab:
         (project.path / "link-to-staticfiles").symlink_to("staticfiles")
         project.manage("collectstatic", "--noinput", **PRODUCTION, **BUCKETS)
         return project
+
+    def repository(self, name: str) -> Project:
+        """A copy of the default project, in a git repository of its own with all of it in it."""
+        project = self.project("default")
+        path = project.path.parent / name
+        shutil.copytree(
+            project.path, path / "my-site", ignore=shutil.ignore_patterns("staticfiles")
+        )
+        git(path, "init", "--quiet")
+        return Project(path / "my-site", project.environment)
 
     def check(self, project: Project, variants: list[Variant]) -> list[dict[str, Any]]:
         request = [
@@ -317,3 +332,105 @@ def test_nothing_is_said_of_what_is_right(lab: Lab) -> None:
         if ours(found) or (found["ids"] and not variant.settings)
     ]
     assert not wrong, "\n".join(wrong)
+
+
+DEVELOPMENT = Variant("development", base="development", deploy=False)
+
+
+def test_git_is_asked_what_it_tracks_and_would_not_ignore(lab: Lab) -> None:
+    """Also where the project is a folder of a larger repository."""
+    project = lab.repository("repository")
+
+    def w002(variant: Variant = DEVELOPMENT) -> list[str]:
+        [found] = lab.check(project, [variant])
+        assert set(ours(found)) <= {"files.W002"}, found["messages"]
+        return [message for message in found["messages"] if "files.W002" in message]
+
+    git(project.path, "add", ".")
+    assert w002() == []
+    assert w002(Variant("production", deploy=False)) == [], (
+        "Who runs the site cannot change .gitignore."
+    )
+
+    (project.path / "media").mkdir()
+    (project.path / "media" / ".gitkeep").touch()
+    git(project.path, "add", "--force", "media/.gitkeep")
+    assert w002() == [], "An empty folder is kept in git so."
+
+    (project.path / "media" / "me.jpg").touch()
+    git(project.path, "add", "--force", "media/me.jpg")
+    [message] = w002()
+    assert "git tracks my-site/media/me.jpg" in message
+    assert "git rm -r --cached my-site/media" in message
+    git(project.path, "rm", "-r", "--quiet", "--cached", "media")
+
+    (project.path / ".gitignore").write_text(".env\n")
+    assert len(w002()) == 2, "It would take in both media/ and staticfiles/."
+    (project.path / ".gitignore").write_text("media/*\n!media/.gitkeep\n/staticfiles\n")
+    assert w002() == []
+    elsewhere = Variant(
+        "", base="development", deploy=False, environment={"DJANGO_MEDIA_ROOT": "/dev/shm/x"}
+    )
+    assert w002(elsewhere) == []
+    elsewhere = Variant(
+        "", base="development", settings='MEDIA_ROOT = BASE_DIR / "uploads"', deploy=False
+    )
+    [message] = w002(elsewhere)
+    assert "/my-site/uploads/" in message
+
+
+COMBINATIONS = [
+    {"static_serving": static, "media_storage": media, "private_media": private, **server}
+    for static in ("whitenoise", "web-server", "s3")
+    for media in ("filesystem", "s3")
+    for private in (False, True)
+    for server in ({"web_server": "nginx"}, {"web_server": "caddy"}, {"web_server": "none"})
+    if (static, server["web_server"]) != ("web-server", "none")
+    and (static == "web-server" or media == "filesystem" or server["web_server"] == "none")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "answers", COMBINATIONS, ids=lambda answers: "-".join(str(value) for value in answers.values())
+)
+def test_every_combination_is_silent(
+    make_project: Callable[..., Project], answers: dict[str, Any]
+) -> None:
+    django = DJANGO_VERSIONS[COMBINATIONS.index(answers) % 2]
+    lab = Lab(make_project, django)
+    project = make_project(django, **answers)
+    # What collectstatic makes, as far as a check asks.
+    (project.path / "staticfiles").mkdir()
+    manifest = {"version": "1.1", "hash": "", "paths": {"a.css": "a.0123456789ab.css"}}
+    (project.path / "staticfiles" / "staticfiles.json").write_text(json.dumps(manifest))
+    variants = [
+        Variant("production"),
+        DEVELOPMENT,
+        Variant("tests", base="test", deploy=False),
+        Variant("a volume", environment={"DJANGO_MEDIA_ROOT": "/dev/shm/not-there"}),
+        Variant("development with buckets", base="development", deploy=False,
+                environment={"DJANGO_USE_S3": "1"}),
+    ]  # fmt: skip
+    for variant, found in zip(variants, lab.check(project, variants), strict=True):
+        assert not found["messages"], (variant.story, found["messages"])
+
+
+def test_checks_cost_little(lab: Lab) -> None:
+    """In development, in a git repository: all of `check`, and the part of it that is ours."""
+    project = lab.repository("speed")
+    code = """
+import time
+from django.core import checks
+checks.run_checks()
+ours = [check for check in checks.registry.registry.get_checks() if "files" in check.tags]
+times = []
+for _ in range(5):
+    start = time.perf_counter()
+    for check in ours:
+        list(check(app_configs=None, databases=None))
+    times.append(time.perf_counter() - start)
+print(len(ours), min(times))
+"""
+    count, seconds = project.shell(code).split()
+    assert int(count) >= 6
+    assert float(seconds) < 0.05

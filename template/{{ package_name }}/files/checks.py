@@ -32,11 +32,6 @@ EPHEMERAL = {
 }
 
 
-def is_set(name: str) -> bool:
-    """Do the project's settings name it, be it one that Django knows or not?"""
-    return bool(settings.is_overridden(name))  # type: ignore[misc]
-
-
 def folder(alias: str = "default") -> Path | None:
     """Where a storage keeps its files on this machine; None if it keeps them elsewhere."""
     storage = storages[alias] if alias in storages.backends else None
@@ -57,10 +52,11 @@ def source_folders() -> Iterator[Path]:
 def within(inner: Path, outer: Path) -> bool:
     """Is one the other, or inside it? Seen through links, `..` and a disk that ignores case."""
     inner, outer = inner.resolve(), outer.resolve()
-    return any(
-        place == outer or (outer.exists() and place.exists() and place.samefile(outer))
-        for place in (inner, *inner.parents)
-    )
+    for place in (inner, *inner.parents):
+        with suppress(OSError):  # as long as a folder is not there
+            if place == outer or place.samefile(outer):
+                return True
+    return False
 
 
 def overlap(one: Path, other: Path) -> bool:
@@ -78,15 +74,12 @@ def address(url: str) -> str:
 def uploads_apart_from_static(**kwargs: Any) -> Iterator[CheckMessage]:
     """collectstatic writes over uploads, or serves what anybody uploaded as if you wrote it."""
     media = folder() or (Path(settings.MEDIA_ROOT) if settings.MEDIA_ROOT else None)
-    if not media:
-        return
-    places = [("STATIC_ROOT", Path(settings.STATIC_ROOT))] if settings.STATIC_ROOT else []
-    places += [("a source of static files,", place) for place in source_folders()]
-    for name, place in places:
-        if overlap(media, place):
+    static = [Path(settings.STATIC_ROOT)] if settings.STATIC_ROOT else []
+    for place in [*static, *source_folders()]:
+        if media and overlap(media, place):
             yield Error(
-                f"MEDIA_ROOT ({media}) and {name} ({place}) are the same folder, or one is inside "
-                "the other: uploads are served as if they were your own static files, and "
+                f"MEDIA_ROOT ({media}) and a folder of static files ({place}) are one, or one is "
+                "inside the other: uploads are served as if they were your own static files, and "
                 "`collectstatic --clear` deletes them.",
                 hint='Give uploads a folder of their own: MEDIA_ROOT = BASE_DIR / "media".',
                 id="files.E001",
@@ -97,16 +90,14 @@ def uploads_apart_from_static(**kwargs: Any) -> Iterator[CheckMessage]:
 @register("files")
 def static_root_apart_from_sources(**kwargs: Any) -> Iterator[CheckMessage]:
     """STATIC_ROOT is made anew by each collectstatic: who keeps sources in it loses them."""
-    if not settings.STATIC_ROOT:
-        return
-    root = Path(settings.STATIC_ROOT)
-    for source in source_folders():
-        if overlap(root, source):
+    root = settings.STATIC_ROOT
+    for source in source_folders() if root else []:
+        if overlap(Path(root), source):
             yield Error(
-                f"STATIC_ROOT ({root}) and {source}, a source of static files, are the same "
-                "folder, or one is inside the other: collectstatic collects what it has made, "
-                "and `--clear` deletes your sources.",
-                hint='Let collectstatic write elsewhere: STATIC_ROOT = BASE_DIR / "staticfiles". '
+                f"STATIC_ROOT ({root}) and a source of static files ({source}) are one, or one is "
+                "inside the other: collectstatic collects what it has made, and `--clear` deletes "
+                "your sources.",
+                hint='Let it write elsewhere: STATIC_ROOT = BASE_DIR / "staticfiles". '
                 "STATICFILES_DIRS names only folders that you write.",
                 id="files.E002",
             )
@@ -116,7 +107,7 @@ def static_root_apart_from_sources(**kwargs: Any) -> Iterator[CheckMessage]:
 @register("files")
 def urls_apart(**kwargs: Any) -> Iterator[CheckMessage]:
     """Who answers for the shorter address answers for the longer one too, and finds nothing."""
-    if not settings.STATIC_URL or not (folder() or is_set("MEDIA_URL")):
+    if not settings.STATIC_URL or not (folder() or settings.MEDIA_URL != "/"):
         return
     media, static = address(settings.MEDIA_URL), address(settings.STATIC_URL)
     if media.startswith(static) or static.startswith(media):
@@ -133,9 +124,7 @@ def manifest_exists(**kwargs: Any) -> Iterator[CheckMessage]:
     """Without the manifest no page that names a static file can be shown: each is a 500."""
     with suppress(ImproperlyConfigured):
         storage = storages["staticfiles"]
-        if not isinstance(storage, ManifestFilesMixin):
-            return
-        if not storage.manifest_storage.exists(storage.manifest_name):
+        if isinstance(storage, ManifestFilesMixin) and not storage.hashed_files:
             yield Error(
                 f"There is no {storage.manifest_name} in {settings.STATIC_ROOT}: every page that "
                 "names a static file would fail.",
@@ -148,7 +137,7 @@ def manifest_exists(**kwargs: Any) -> Iterator[CheckMessage]:
 def removed_settings(**kwargs: Any) -> Iterator[CheckMessage]:
     """Django does not read them any more, and says nothing: files go where they always went."""
     for name, alias in REMOVED.items():
-        if is_set(name):
+        if settings.is_overridden(name):  # type: ignore[misc]
             yield Error(
                 f"{name} is set, but Django removed that setting and does not read it: it has no "
                 "effect.",
@@ -181,10 +170,11 @@ def git_ignores_what_is_made(**kwargs: Any) -> Iterator[CheckMessage]:
     names = [
         place.relative_to(top).as_posix()
         for place in sorted(made)
-        if place.is_relative_to(top) and not within(base, place)
+        if place.is_relative_to(top)
+        and not any(overlap(place, other) for other in (base / "manage.py", *source_folders()))
     ]
-    tracked = git(top, "ls-files", "-z", "--", *names) if names else None
-    ignored = git(top, "check-ignore", "-z", "--", *(f"{name}/x" for name in names))
+    tracked = git(top, "ls-files", "--", *names) if names else None
+    ignored = git(top, "check-ignore", "--", *(f"{name}/x" for name in names))
     if tracked is None or ignored is None:
         return
     for name in names:
@@ -193,8 +183,7 @@ def git_ignores_what_is_made(**kwargs: Any) -> Iterator[CheckMessage]:
             yield Warning(
                 f"git tracks {files[0]}: what is in {name}/ is made by collectstatic or uploaded "
                 "by users, and would be published and merged like code.",
-                hint=f"Run `git rm -r --cached {name}`, and put /{name}/ in .gitignore. If you "
-                "write those files yourself, keep them in another folder.",
+                hint=f"Run `git rm -r --cached {name}`, and put /{name}/ in .gitignore.",
                 id="files.W002",
             )
         elif f"{name}/x" not in ignored:
@@ -209,10 +198,10 @@ def git_ignores_what_is_made(**kwargs: Any) -> Iterator[CheckMessage]:
 def git(top: Path, *arguments: str) -> list[str] | None:
     """What git lists, or None if git cannot say."""
     with suppress(OSError):
-        command = ["git", "-C", str(top), *arguments]
+        command = ["git", "-C", str(top), "-c", "core.quotePath=false", *arguments]
         result = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
         if result.returncode in (0, 1):
-            return result.stdout.split("\0")
+            return result.stdout.splitlines()
     return None
 
 

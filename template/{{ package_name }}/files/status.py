@@ -45,7 +45,7 @@ def facts() -> list[Fact]:
 def writable(folder: str | os.PathLike[str]) -> bool:
     """Can this process make files there, or make the folder itself if it does not exist yet?"""
     path = Path(folder).resolve()
-    while not path.exists():
+    while not os.path.exists(path):  # False too where this process may not look
         path = path.parent
     return path.is_dir() and os.access(path, os.W_OK | os.X_OK)
 
