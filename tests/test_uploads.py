@@ -225,7 +225,7 @@ def test_in_a_browser_no_stored_upload_runs_a_script(stores: dict[str, Store]) -
     careless.shutdown()
 
 
-@pytest.mark.parametrize(("name", "rounds"), [("app", 200), ("bucket", 50)])
+@pytest.mark.parametrize(("name", "rounds"), [("app", 200), ("bucket", 25)])
 def test_two_users_upload_photo_jpg_at_the_same_moment(
     name: str, rounds: int, stores: dict[str, Store]
 ) -> None:

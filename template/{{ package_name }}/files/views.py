@@ -31,15 +31,15 @@ def stored_file(request: HttpRequest, storage: Storage, name: str) -> HttpRespon
     status = os.stat(file.fileno())
     modified, size = int(status.st_mtime), status.st_size
     etag = f'"{status.st_mtime_ns:x}-{size:x}"'
-    validators = {"ETag": etag, "Last-Modified": http_date(modified), "Accept-Ranges": "bytes"}
+    validators = {"ETag": etag, "Last-Modified": http_date(modified)}
 
     response: HttpResponseBase | None = get_conditional_response(request, etag, modified)
     if response is None:
-        part = requested_part(request, size) if may_be_part(request, validators) else None
-        response = answer(request, file, size, part)
+        response = answer(request, file, size, requested_part(request, validators, size))
     if not response.streaming:
         file.close()
-    for header, value in {**validators, **content_headers(name), **SAFETY}.items():
+    headers = {**validators, "Accept-Ranges": "bytes", **content_headers(name), **SAFETY}
+    for header, value in headers.items():
         response.headers[header] = value
     return response
 
@@ -57,17 +57,14 @@ def open_file(storage: Storage, name: str) -> BinaryIO:
     raise Http404
 
 
-def may_be_part(request: HttpRequest, validators: dict[str, str]) -> bool:
-    """Is what the client has the beginning of this very file? (If-Range)"""
-    condition = request.headers.get("If-Range")
-    return condition is None or condition in (validators["ETag"], validators["Last-Modified"])
-
-
-def requested_part(request: HttpRequest, size: int) -> range | None:
-    """The bytes that a single Range names, none of them if it begins behind the end."""
+def requested_part(request: HttpRequest, validators: dict[str, str], size: int) -> range | None:
+    """The bytes that a single Range names; none of them if it begins behind the end."""
     match = re.fullmatch(r"bytes=([0-9]{0,18})-([0-9]{0,18})", request.headers.get("Range", ""))
+    beginning_of = request.headers.get("If-Range")
     if not match or not any(match.groups()):
         return None
+    if beginning_of and beginning_of not in validators.values():
+        return None  # What the client has is the beginning of another file.
     first, last = match.groups()
     if not first:
         return range(max(0, size - int(last)), size)
