@@ -128,6 +128,9 @@ def main(arguments: list[str] | None = None) -> int:
             given.path, dict(entry.split("=", 1) for entry in given.data), given.template,
             given.vcs_ref, given.dry_run,
         )  # fmt: skip
+    except SyntaxError as error:
+        print(f"A module cannot be read as Python: {error}", file=sys.stderr)
+        return 1
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
         return 1

@@ -140,8 +140,11 @@ def finish(folder: Path, options: Options, report: Report) -> None:
     report.outcome = "tests fail" if failed else "updated"
     report.detail = failed
     if options.push and not failed:
-        git(folder, "push", "--quiet", "--force-with-lease", "origin", BRANCH)
-        report.detail = "pushed"
+        try:
+            git(folder, "push", "--quiet", "--force-with-lease", "origin", BRANCH)
+            report.detail = "pushed"
+        except Refusal as refusal:
+            report.outcome, report.detail = "not pushed", f"{refusal}"
 
 
 def run(command: list[str], folder: Path, timeout: float) -> subprocess.CompletedProcess[str]:

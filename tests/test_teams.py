@@ -132,10 +132,12 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(fleet: dict[str, Pat
 def test_many_projects_are_updated_and_a_report_says_how_each_fared(
     fleet: dict[str, Path], tmp_path: Path
 ) -> None:
+    git(tmp_path, "init", "--quiet", "--bare", "remote.git")
+    git(fleet["old"], "remote", "add", "origin", f"{tmp_path / 'remote.git'}")
     (tmp_path / "list.txt").write_text("# ours\n" + "".join(f"{p}\n" for p in fleet.values()))
     result = update_many(
         "--list", tmp_path / "list.txt", "--jobs", "3", "--report", tmp_path / "report.json",
-        "--test", f'"{sys.executable}" -c "import config"',
+        "--push", "--test", f'"{sys.executable}" -c "import config"',
     )  # fmt: skip
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
@@ -156,6 +158,9 @@ def test_many_projects_are_updated_and_a_report_says_how_each_fared(
     old = fleet["old"]
     assert git(old, "branch", "--show-current").strip() == "update-template"
     assert git(old, "status", "--porcelain") == ""
+    pushed = git(tmp_path / "remote.git", "rev-parse", "update-template")
+    assert pushed == git(old, "rev-parse", "HEAD")
+    assert report["old"]["detail"] == "pushed"
     assert "template to v99.1.0" in git(old, "log", "-1", "--format=%s")
     assert "Changed by the template" in (old / "config/wsgi.py").read_text()
     assert git(fleet["conflict"], "branch", "--show-current").strip() == "update-template"
@@ -166,7 +171,7 @@ def test_many_projects_are_updated_and_a_report_says_how_each_fared(
 def test_a_project_whose_update_fails_is_left_as_it_was(fleet: dict[str, Path]) -> None:
     project = fleet["old"]
     before = git(project, "rev-parse", "HEAD")
-    result = update_many("--data", "deployment=kubernetes", project)
+    result = update_many(project, "--data", "deployment=kubernetes")
     assert result.returncode == 1
     assert "failed" in result.stdout
     assert git(project, "rev-parse", "HEAD") == before

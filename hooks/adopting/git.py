@@ -16,12 +16,13 @@ class Refusal(Exception):
 def git(folder: Path, *arguments: str, text: str | None = None, check: bool = True) -> str:
     """What git printed."""
     result = subprocess.run(
-        ["git", "-c", "core.quotePath=false", *arguments], cwd=folder, input=text,
-        capture_output=True, text=True, encoding="utf-8", errors="surrogateescape",
+        ["git", "-c", "core.quotePath=false", *arguments], cwd=folder, capture_output=True,
+        input=text.encode() if text is not None else b"",
     )  # fmt: skip
     if check and result.returncode:
-        raise Refusal(f"git {' '.join(arguments)}: {result.stderr.strip()}")
-    return result.stdout
+        said = result.stderr.decode("utf-8", "replace").strip()
+        raise Refusal(f"git {' '.join(arguments)}: {said}")
+    return result.stdout.decode("utf-8", "surrogateescape")
 
 
 def merge_texts(ours: str, base: str, theirs: str) -> tuple[str, int]:
