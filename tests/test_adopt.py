@@ -209,6 +209,7 @@ def test_names_of_modules_that_moved_are_changed_where_they_are_used(
     assert (project / "pytest.ini").read_text().endswith("= config.settings.test\n")
     assert "pytest.ini:2" in told
     assert "from mysite import views" in (project / "config/urls.py").read_text()
+    assert "if not DEBUG:" in (project / "config/settings/production.py").read_text()
 
 
 @pytest.mark.usefixtures("quick")

@@ -45,8 +45,9 @@ def after(made: Plan, result: Result, dry_run: bool) -> str:
         )
     steps += [
         "uv run manage.py check        and then your own tests, as you ran them before",
-        "Look at what changed:  git diff --cached HEAD",
-        'git commit --message "Adopt Groundwork"',
+        "uv run ruff check --fix config; uv run ruff format config        sorts the imports there",
+        "Look at what changed:  git diff HEAD",
+        'git commit --all --message "Adopt Groundwork"',
         "Set the variables of .env.example where the site runs: DJANGO_SECRET_KEY, "
         "DJANGO_ALLOWED_HOSTS, …",
         "From now on:  uvx copier update",

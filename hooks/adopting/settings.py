@@ -133,15 +133,17 @@ def merge_base(base: str, ours: str, theirs: dict[str, str]) -> Merged:
             + (" after base.py, so that yours has no effect there." if name in SET_LATER else ".")
         )
     own, late = those_for_development(own, contested, new, imports, theirs)
-    if late:
-        merged.files["development.py"] = (
-            theirs["development.py"].rstrip("\n") + "\n\n# This project's own settings\n"
-            + joined(late)
-        )  # fmt: skip
-        merged.notes.append(
-            "config/settings/development.py has those of your settings that ask DEBUG: say in "
-            "config/settings/production.py what production needs instead."
-        )
+    for name, parts in (
+        ("development.py", [part for part in late if not unless_debug(part)]),
+        ("production.py", [part for part in late if unless_debug(part)]),
+    ):
+        if parts:
+            text = theirs[name].rstrip("\n") + "\n\n# This project's own settings\n"
+            merged.files[name] = text + joined(parts)
+            merged.notes.append(
+                f"config/settings/{name} has those of your settings that ask DEBUG: look whether "
+                "the other modules there need them too."
+            )
     merged.files["base.py"] = assembled(new, new_tail, imports, own, contested, mine, tail)
     return merged
 
@@ -162,6 +164,12 @@ def needs_both(ours: Statement, theirs: Statement) -> bool:
     return not isinstance(ours.value, displays.Display) or any(
         isinstance(value, ast.Dict) and None in value.keys for value in (ours.value, theirs.value)
     )
+
+
+def unless_debug(part: Statement) -> bool:
+    """Is this `if not DEBUG:`, which is meant for production?"""
+    node = part.nodes[0] if part.nodes else None
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "not DEBUG"
 
 
 def nodes_of(text: str) -> list[ast.stmt]:
