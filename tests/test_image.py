@@ -163,7 +163,7 @@ def test_its_health_check_tells_a_site_that_answers_from_one_that_does_not(migra
         stopped = "import os, signal\nfor p in os.listdir('/proc'):\n"
         stopped += " if p.isdigit() and int(p) not in (1, os.getpid()): os.kill(int(p), 19)"
         tool("podman", "exec", container, "python", "-c", stopped)
-        assert tool("podman", "healthcheck", "run", container, check=False).returncode == 1
+        assert tool("podman", "healthcheck", "run", container, check=False).returncode != 0
 
 
 def test_it_ends_after_the_request_in_flight_got_its_answer(migrated: Image) -> None:
