@@ -468,6 +468,17 @@ def test_the_policy_allows_exactly_the_hosts_of_the_storages(
     assert not re.search(r"unsafe|\*|data:|https:[\"' ]", json.dumps(policy))
 
 
+def test_a_variable_that_production_needs_is_named(make_project: Callable[..., Project]) -> None:
+    for store, name in (
+        ("aws", "STATIC_BUCKET"), ("other", "S3_ENDPOINT_URL"), ("cloudflare-r2", "STATIC_CDN_DOMAIN"),
+    ):  # fmt: skip
+        project = make_project(static_serving="s3", object_store=store)
+        bucket = {} if store == "aws" else {"STATIC_BUCKET": "static"}
+        failed = project.manage("check", check=False, **PRODUCTION, **bucket)
+        assert failed.returncode == 1
+        assert failed.stderr.startswith(f"{name} is not set: production needs it")
+
+
 @pytest.mark.parametrize("media_storage", ["filesystem", "s3"])
 def test_another_address_of_files_is_allowed_too(
     make_project: Callable[..., Project], media_storage: str
