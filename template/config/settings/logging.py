@@ -15,7 +15,7 @@ def logging_as(style: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"request_id": {"()": "config.logs.RequestId"}},
+        "filters": {"request_id": {"()": "config.middleware.RequestId"}},
         "formatters": {
             "text": {"format": "{levelname} {name}: {message} {request_id}", "style": "{"},
             "json": {
