@@ -158,7 +158,7 @@ def edge(request: pytest.FixtureRequest, make_project: Callable[..., Project]) -
     project.manage("migrate")
     project.manage("collectstatic", "--noinput", **PRODUCTION)
     with app_servers(project) as apps:
-        yield project, apps
+        yield project, list(apps)
 
 
 @contextlib.contextmanager
