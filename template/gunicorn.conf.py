@@ -32,7 +32,7 @@ bind = f"0.0.0.0:{os.environ.get('PORT', '8000')}"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = 4
 worker_class = DrainingWorker
-# Whoever stops the site (Compose, Kubernetes) grants more than this for requests in flight.
+# Whoever stops the site must grant more than this, for requests in flight.
 graceful_timeout = 25
 # Longer than a web server in front keeps an idle connection: it closes them, not this side.
 keepalive = 75
