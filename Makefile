@@ -1,17 +1,22 @@
 # make demo    a project with the default answers, running
 # make test    every test
+# make nightly  the whole matrix, and 2,000 examples of the fuzz
 # make docs    the documents as a site, in docs/_build
 # make examples  rendered projects to read, in examples/
 
 PYTHON ?= python3
 
-.PHONY: demo test lint docs examples clean
+.PHONY: demo test nightly lint docs examples clean
 
 demo: .venv/ready
 	.venv/bin/python tests/demo.py
 
 test: .venv/ready lint
-	.venv/bin/pytest -n 2 -q --durations 10
+	.venv/bin/pytest -n 2 -q --durations 10 -m "not nightly"
+
+nightly: .venv/ready
+	NIGHTLY=1 FUZZ_EXAMPLES=2000 .venv/bin/pytest -n 2 -q tests/test_project.py tests/test_fuzz.py
+	.venv/bin/pytest -q -m nightly
 
 lint: .venv/ready
 	.venv/bin/ruff check .

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import os
 import shutil
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -63,12 +66,22 @@ def test_the_message_at_the_end_is_short(copied: Path, template: Path, tmp_path:
 def test_the_default_project_is_small(copied: Path) -> None:
     names = files_in(copied)
     assert len(names) < 70, sorted(names)
-    lines = {
-        name: len((copied / name).read_text(encoding="utf-8").splitlines())
-        for name in names
-        if name.endswith(".py") and not name.startswith("tests/")
-    }
-    assert sum(lines.values()) < 1500, lines
+    sources = [n for n in names if n.endswith(".py") and not n.startswith("tests/")]
+    lines = {name: lines_of_code((copied / name).read_text("utf-8")) for name in sources}
+    assert sum(lines.values()) < 1650, lines
+
+
+def lines_of_code(source: str) -> int:
+    """Lines that hold code: not blank, no comment, not of a docstring."""
+    found: set[int] = set()
+    layout = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in layout:
+            found.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            found -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(found)
 
 
 def test_a_second_copy_with_the_recorded_answers_changes_nothing(

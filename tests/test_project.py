@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -19,7 +20,9 @@ from projects import PRODUCTION, Project, environment, render
 
 RUFF = Path(sys.executable).with_name("ruff")
 ALL = {combinations.name(a): a for a in [*combinations.pairwise(), *combinations.of_files()]}
-CHOSEN = {combinations.name(a): a for a in combinations.pairwise()}
+CHOSEN = (
+    ALL if os.environ.get("NIGHTLY") else {combinations.name(a): a for a in combinations.pairwise()}
+)
 DEFAULTS = {name: values[0] for name, values in combinations.choices().items()}
 
 VARIABLES = {
