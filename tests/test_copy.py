@@ -74,7 +74,8 @@ def test_the_default_project_is_small(copied: Path) -> None:
 def lines_of_code(source: str) -> int:
     """Lines that hold code: not blank, no comment, not of a docstring."""
     found: set[int] = set()
-    layout = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+    layout = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT,
+              tokenize.ENDMARKER}  # fmt: skip
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in layout:
             found.update(range(token.start[0], token.end[0] + 1))
