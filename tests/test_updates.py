@@ -160,6 +160,8 @@ def test_a_hundred_random_edits_survive(template: Path, tmp_path: Path, release:
         edits.append((name, f"edit {number:03}"))
     commit(project)
     update(project)
+    gone = {name for name, _ in edits if not (project / name).exists()}
+    assert not gone, "they went: their edits need a migration"
     assert not [
         (name, edit)
         for name, edit in edits
