@@ -62,18 +62,19 @@ def variables(projects: list[Path]) -> str:
     """Each variable of .env.example, with the comment that stands above it."""
     found: dict[str, tuple[str, ...]] = {}
     for project in projects:
-        comment: list[str] = []
+        comment, fresh = [], True
         for line in (project / ".env.example").read_text("utf-8").splitlines():
             if match := re.match(r"#? ?([A-Z][A-Z0-9_]+)=(.*)", line):
                 found.setdefault(
                     match[1],
                     (f"`{match[1]}`", " ".join(comment), f"`{match[2]}`" if match[2] else " "),
                 )
-                comment = []
+                fresh = True  # what follows at once shares the comment
             elif line.startswith("# "):
-                comment.append(line[2:])
+                comment = [line[2:]] if fresh else [*comment, line[2:]]
+                fresh = False
             else:
-                comment = []
+                comment, fresh = [], True
     return table(("Variable", "What it is", "Default or example"), [*found.values()])
 
 
