@@ -101,7 +101,7 @@ def test_the_page_shows_the_texts_as_text(make_project: Callable[..., Project]) 
     page = project.shell(
         "from django.conf import settings; settings.ALLOWED_HOSTS = ['*']\n"
         "from django.test import Client\n"
-        "print(Client().get('/accounts/login/').content.decode())"
+        "print(Client().get('/account/sign-in/').content.decode())"
     )
     shown: list[str] = []
 
