@@ -18,6 +18,7 @@ BUCKETS = {
     "STATIC_BUCKET": "static", "MEDIA_BUCKET": "media", "PRIVATE_BUCKET": "private",
     "STATIC_CDN_DOMAIN": "static.example.com", "MEDIA_CDN_DOMAIN": "media.example.com",
     "S3_ENDPOINT_URL": "https://s3.example.com",
+    "DATABASE_URL": "postgresql://site@db.example.com/site",
 }  # fmt: skip
 CLASSES: list[Answers] = [
     {},
@@ -40,6 +41,8 @@ def test_check_deploy_has_nothing_to_say(
     project = make_project(**answers)
     project.manage("collectstatic", "--noinput")
     project.variables = {**PRODUCTION, **BUCKETS}
+    if "database" not in answers:
+        del project.variables["DATABASE_URL"]
     if answers.get("web_server") == "none":
         project.variables["DJANGO_CLIENT_IP_HEADER"] = "X-Forwarded-For"
     result = project.manage("check", "--deploy", "--fail-level", "WARNING")
@@ -77,6 +80,15 @@ def test_a_missing_variable_is_one_sentence_that_names_it(site: Project, missing
                       **variables)  # fmt: skip
     assert served.returncode == 3
     assert f"{missing} is not set: " in served.stderr
+
+
+def test_a_site_with_postgresql_does_not_fall_back_to_a_file_in_production(
+    make_project: Callable[..., Project],
+) -> None:
+    project = make_project(database="postgresql")
+    result = project.manage("migrate", check=False, **PRODUCTION)
+    assert result.returncode == 1
+    assert re.fullmatch(r"DATABASE_URL is not set: [^\n]+\.\n", result.stderr)
 
 
 @pytest.mark.parametrize(
