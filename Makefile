@@ -3,10 +3,11 @@
 # make nightly  the whole matrix, and 2,000 examples of the fuzz
 # make docs    the documents as a site, in docs/_build
 # make examples  rendered projects to read, in examples/
+# make release VERSION=x.y.z  the checks of a release, and its tag
 
 PYTHON ?= python3
 
-.PHONY: demo test nightly lint docs examples clean
+.PHONY: demo test nightly lint docs examples release clean
 
 demo: .venv/ready
 	.venv/bin/python tests/demo.py
@@ -29,6 +30,9 @@ docs: .venv/ready
 
 examples: .venv/ready
 	.venv/bin/python docs/gallery.py examples
+
+release: .venv/ready
+	.venv/bin/python tests/release.py $(VERSION)
 
 clean:
 	rm -rf .venv .cache demo docs/_build examples
