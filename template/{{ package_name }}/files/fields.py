@@ -4,6 +4,8 @@ They work in forms, in the admin and in `full_clean()`, and check again when a f
 that no way leads around them.
 """
 
+from __future__ import annotations
+
 import secrets
 from collections.abc import Callable, Collection
 from os import PathLike
@@ -34,7 +36,7 @@ class UploadFormField(forms.FileField):
 class UploadFile(FieldFile):
     """The value of a field: whatever way a file comes, it is checked before it is stored."""
 
-    field: "UploadField"
+    field: UploadField
 
     def save(self, name: str | None, content: Any, save: bool = True) -> None:
         content = self.field.checked(content)

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -48,12 +49,11 @@ def open_file(storage: Storage, name: str) -> BinaryIO:
     """The file, if it really is one and lies in the storage's folder: also behind links."""
     if isinstance(storage, FileSystemStorage):
         folder = Path(storage.location).resolve()
-        try:
+        # Too long a name, a null byte, no permission: to a visitor there is no file.
+        with suppress(OSError, ValueError):
             path = (folder / name).resolve()
             if path.is_relative_to(folder) and path.is_file():
                 return path.open("rb")
-        except (OSError, ValueError):
-            pass  # Too long a name, a null byte, no permission: to a visitor there is no file.
     raise Http404
 
 
