@@ -255,6 +255,8 @@ def test_guessing_a_password_is_slowed_down_and_its_owner_is_not_locked_out(
     # The right password, other letters in the address, the administration: refused all the same.
     assert guesser.sign_in(EMAIL, PASSWORD) == 429
     assert guesser.sign_in(f" {EMAIL.upper()}", PASSWORD, "/admin/login/") == 429
+    wide = chr(ord(EMAIL[0]) + 0xFEE0)  # Unicode's other letters, which mean the same account
+    assert guesser.sign_in(wide + EMAIL[1:], PASSWORD) == 429
     # A header that only the web server may write is not believed from further away.
     assert Visitor(server, "198.51.100.2").sign_in(EMAIL, PASSWORD) == 302
     # Many addresses guess; the owner's own browser signs in even so, a new one does not.
