@@ -217,8 +217,11 @@ def test_a_backup_of_postgresql_is_made_and_restored_and_old_ones_go(
     url, other = postgres.new_database(), postgres.new_database()
     postgres.execute("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS number", url)
     (tmp_path / "backups").mkdir()
-    old, new = tmp_path / "backups" / "old.dump", tmp_path / "backups" / "new.dump"
-    for path, days in ((old, 20), (new, 3)):
+    old, new, foreign = (
+        tmp_path / "backups" / f"{name}.dump"
+        for name in ("2020-01-01T00-00-00Z", "2020-01-18T00-00-00Z", "somebody-elses")
+    )
+    for path, days in ((old, 20), (new, 3), (foreign, 20)):
         path.write_text("an earlier one")
         moment = path.stat().st_mtime - days * 86400
         os.utime(path, (moment, moment))
@@ -227,7 +230,7 @@ def test_a_backup_of_postgresql_is_made_and_restored_and_old_ones_go(
     run_once(service, tmp_path, **variables)
     assert new.exists()
     assert not old.exists()
-    (backup,) = set((tmp_path / "backups").iterdir()) - {new}
+    (backup,) = set((tmp_path / "backups").iterdir()) - {new, foreign}
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ\.dump", backup.name)
     subprocess.run(
         ["pg_restore", "--exit-on-error", "--no-owner", "--dbname", other.rpartition("/")[2],
@@ -290,7 +293,7 @@ def test_a_deploy_replaces_one_app_server_after_the_other_and_stops_at_a_failure
 
     job = {"whitenoise": [], "web-server": ["static"], "s3": ["publish"]}[static]
     steps = [
-        "build",
+        "build migrate",
         "up --detach --wait postgres",
         "run --rm --no-deps migrate",
         *(f"run --rm --no-deps {name}" for name in job),
@@ -299,7 +302,7 @@ def test_a_deploy_replaces_one_app_server_after_the_other_and_stops_at_a_failure
         "up --detach --remove-orphans",
     ]
     assert deploy("nothing fails") == steps
-    assert deploy("migrate") == steps[:3]
+    assert deploy("run --rm --no-deps migrate") == steps[:3]
     assert deploy("app-1") == steps[: steps.index("up --detach --no-deps --wait app-1") + 1]
 
 
