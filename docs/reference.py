@@ -17,7 +17,7 @@ from projects import REPOSITORY, Project, environment, export, render
 
 # Answers that together render every variable, check and command.
 SAMPLES: tuple[dict[str, Any], ...] = (
-    {"private_media": True, "static_serving": "web-server"},
+    {"private_media": True, "static_serving": "web-server", "database": "postgresql"},
     {"private_media": True, "static_serving": "whitenoise", "database": "postgresql",
      "media_storage": "s3", "object_store": "other", "deployment": "kubernetes"},
     {"private_media": True, "static_serving": "s3", "web_server": "none"},
