@@ -400,6 +400,19 @@ def test_migrations_name_no_storage(stores: dict[str, Store]) -> None:
         store.site.project.manage("makemigrations", "--check")
 
 
+def test_upload_to_may_be_all_that_django_lets_it_be(app: Site) -> None:
+    names = shell(app, """
+field, names = Paper._meta.get_field("picture"), []
+for field.upload_to in ("", "a", "a/%Y/", lambda paper, name: "a/b/" + name, lambda paper, name: name):
+    names.append(field.generate_filename(Paper(), "upload.png"))
+print(json.dumps(names))
+""")  # fmt: skip
+    folders = ("paper", "a", r"a/\d{4}", "a/b", "")
+    for name, folder in zip(names, folders, strict=True):
+        pattern = rf"{folder}/\d{{4}}/\d\d/[0-9a-f]{{32}}\.png".lstrip("/")
+        assert re.fullmatch(pattern, name), name
+
+
 # --- The app's own view ---------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Collection
 from os import PathLike
 from pathlib import PurePath
+from posixpath import dirname
 from typing import Any
 
 from django import forms
@@ -69,7 +70,10 @@ class UploadField(models.FileField):
         self, instance: models.Model | None, filename: str | PathLike[str]
     ) -> str:
         """`<upload_to or model>/<year>/<month>/<random>.<extension>`: unique, not to be guessed."""
-        folder = f"{self.upload_to or self.model._meta.model_name}/{timezone.now():%Y/%m}"
+        place = self.upload_to or self.model._meta.model_name
+        if callable(place):  # As in Django; but what it says of the file's own name is not used.
+            place = dirname(place(instance, str(filename)))
+        folder = timezone.now().strftime(f"{place}/%Y/%m").strip("/")
         name = secrets.token_hex(16) + PurePath(filename).suffix
         return self.storage.generate_filename(f"{folder}/{name}")
 
