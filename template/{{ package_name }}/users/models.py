@@ -31,6 +31,9 @@ class UserManager(BaseUserManager["User"]):
     def get_by_natural_key(self, username: str | None) -> User:
         return self.get(email=User.normalize_username(username or ""))
 
+    async def aget_by_natural_key(self, username: str | None) -> User:
+        return await self.aget(email=User.normalize_username(username or ""))
+
 
 class User(AbstractBaseUser, PermissionsMixin):
     """Somebody who signs in with an e-mail address, in whatever case it is typed."""
