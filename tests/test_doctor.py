@@ -130,7 +130,7 @@ def test_a_file_never_collected_and_a_cache_whose_address_is_no_address(site: Pr
 
 def test_dead_database(make_project: Callable[..., Project]) -> None:
     project = make_project(database="postgresql")
-    project.manage("collectstatic", "--noinput", **PRODUCTION)
+    project.manage("collectstatic", "--noinput")
     url = f"postgres://site:{PASSWORD}@127.0.0.1:{free_port()}/site"
     finds(doctor(project, DATABASE_URL=url), database="Start DATABASE_URL", cache="Start table")
 

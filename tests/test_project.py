@@ -32,6 +32,8 @@ VARIABLES = {
     "PRIVATE_BUCKET": "private-of-the-site",
     "S3_ENDPOINT_URL": "https://s3.example.com",
     "S3_REGION": "eu-central-1",
+    "STATIC_CDN_DOMAIN": "static.example.com",
+    "MEDIA_CDN_DOMAIN": "media.example.com",
     "DJANGO_CLIENT_IP_HEADER": "X-Forwarded-For",
 }
 
