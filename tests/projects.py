@@ -213,6 +213,8 @@ class Project:
             "PATH": f"{self.environment / 'bin'}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(self.path.parent),
             "LANG": "C.UTF-8",
+            # Projects tested at the same time would clear each other's temporary folders away.
+            "PYTEST_ADDOPTS": f"--basetemp={self.path.parent / 'pytest'}",
             **self.variables,
             **more,
         }

@@ -34,4 +34,5 @@ def test_make_demo_ends_with_a_site_that_answers_and_that_passes_its_own_tests()
     assert f"http://127.0.0.1:{port}/" in said
     project = REPOSITORY / "demo" / "my-site"
     python = project / ".venv" / "bin" / "python"
-    subprocess.run([python, "-m", "pytest", "-q"], cwd=project, check=True, capture_output=True)
+    tests = [python, "-m", "pytest", "-q", f"--basetemp={project.parent / 'pytest'}"]
+    subprocess.run(tests, cwd=project, check=True, capture_output=True)

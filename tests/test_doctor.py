@@ -87,7 +87,9 @@ def test_a_table_for_people_and_the_exit_code(site: Project) -> None:
     lines = result.stdout.splitlines()
     place = lines.index("WRONG  Database            OperationalError: unable to open database file")
     assert lines[place + 1] == "       Start the database, or correct DATABASE_URL."
-    assert any(line.startswith("ok     Uploads             FileSystemStorage in /") for line in lines)
+    assert any(
+        line.startswith("ok     Uploads             FileSystemStorage in /") for line in lines
+    )
 
 
 def test_stale_manifest_unwritable_media_pending_migration_and_dead_cache(site: Project) -> None:
