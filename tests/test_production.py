@@ -76,7 +76,7 @@ def test_a_missing_variable_is_one_sentence_that_names_it(site: Project, missing
     assert result.stdout == ""
     assert re.fullmatch(rf"{missing} is not set: [^\n]+\.\n", result.stderr)
     # gunicorn says the same, before all else, and does not try for ever.
-    served = site.run("gunicorn", "config.wsgi", "--bind", "127.0.0.1:0", check=False, timeout=30,
+    served = site.run("gunicorn", "config.wsgi", "--bind", "127.0.0.1:0", check=False, timeout=150,
                       **variables)  # fmt: skip
     assert served.returncode in (1, 3)  # by when gunicorn hears of its worker's end
     assert f"{missing} is not set: " in served.stderr
