@@ -201,3 +201,12 @@ def test_the_names_are_made_from_the_title(
     answers = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
     assert (answers["project_slug"], answers["package_name"]) == (slug, package)
     assert (project / package / "files" / "apps.py").exists()
+
+
+@pytest.mark.parametrize("package", ["a", "config_of_ours", "zoo"])
+def test_imports_are_in_order_whatever_the_package_is_called(
+    template: Path, tmp_path: Path, package: str
+) -> None:
+    project = render(template, tmp_path / "site", package_name=package, private_media=True)
+    for command in (["check", "--quiet"], ["format", "--check", "--quiet"]):
+        subprocess.run([RUFF, *command, "--no-cache", "."], cwd=project, check=True)
