@@ -2,8 +2,9 @@
 
 python benchmarks/generation.py [--rounds N] [--json FILE] [PEER …]
 
-PEER: folders of other Copier templates that take --defaults. Each round renders each template once,
-in turn; the figures are medians, and ratios to the empty template.
+PEER: folders of other templates, of Copier or Cookiecutter, that need no answers. Their own code
+runs (--trust, hooks). Each round renders each template once, in turn; the figures are medians, and
+ratios to the empty template.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from projects import export
+from projects import CACHE, export, uv
 
 
 def empty_template(folder: Path, files: int) -> Path:
@@ -34,14 +35,34 @@ def empty_template(folder: Path, files: int) -> Path:
     return folder
 
 
-def seconds(template: Path, destination: Path) -> float:
-    """Wall seconds of one `copier copy --defaults`, as a person runs it."""
+def command(template: Path, destination: Path, *options: str) -> list[str | Path]:
+    """How a person makes a project of a template, with the defaults for all answers."""
+    if (template / "cookiecutter.json").exists():
+        tool = cookiecutter()
+        return [tool, "--no-input", "--output-dir", destination, *options, template]
+    copy = [sys.executable, "-m", "copier", "copy", "--defaults", "--quiet"]
+    return [*copy, *options, template, destination]
+
+
+def cookiecutter() -> Path:
+    """The program, in an environment of its own."""
+    place = CACHE / "environments" / "cookiecutter"
+    if not (place / "bin" / "cookiecutter").exists():
+        subprocess.run([uv(), "venv", "--quiet", "--python", sys.executable, place], check=True)
+        subprocess.run(
+            [uv(), "pip", "install", "--quiet", "--compile-bytecode",
+             "--python", place / "bin" / "python", "cookiecutter"], check=True,
+        )  # fmt: skip
+    return place / "bin" / "cookiecutter"
+
+
+def seconds(arguments: list[str | Path], destination: Path) -> float:
+    """Wall seconds of one run, into a folder that is not there."""
     shutil.rmtree(destination, ignore_errors=True)
     begin = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "copier", "copy", "--defaults", "--quiet", template, destination],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    result = subprocess.run(arguments, capture_output=True, text=True)
+    if result.returncode:
+        sys.exit(f"{' '.join(map(str, arguments))}: {result.stderr or result.stdout}")
     return time.perf_counter() - begin
 
 
@@ -49,30 +70,33 @@ def measure(rounds: int, peers: list[Path]) -> dict[str, float]:
     """Median seconds of each template."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        ours = export(folder / "ours")
-        seconds(ours, folder / "made")
-        files = sum(path.is_file() for path in (folder / "made").rglob("*"))
-        templates = {
-            "empty template": empty_template(folder / "empty", files),
-            "Groundwork": ours,
-            **{peer.name: peer for peer in peers},
-        }
-        times: dict[str, list[float]] = {label: [] for label in templates}
+        ours, made = export(folder / "ours"), folder / "made"
+        seconds(command(ours, made), made)
+        files = sum(path.is_file() for path in made.rglob("*"))
+        empty = empty_template(folder / "empty", files)
+        runs = {"empty template": command(empty, made), "Groundwork": command(ours, made)}
+        for peer in peers:
+            trust = [] if (peer / "cookiecutter.json").exists() else ["--trust"]
+            runs[peer.resolve().name] = command(peer, made, *trust)
+        times: dict[str, list[float]] = {label: [] for label in runs}
         for _ in range(rounds):
-            for label, template in templates.items():
-                times[label].append(seconds(template, folder / "made"))
-    return {label: statistics.median(values) for label, values in times.items()}
+            for label, arguments in runs.items():
+                times[label].append(seconds(arguments, made))
+    return {label: round(statistics.median(values), 3) for label, values in times.items()}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("peers", nargs="*", type=Path)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("peers", nargs="*", type=Path, metavar="PEER")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     medians = measure(options.rounds, options.peers)
+    print("\nMaking a project")
     for label, value in medians.items():
-        print(f"{label:20} {value:6.2f} s   {value / medians['empty template']:5.2f} x")
+        print(f"  {label:28} {value:7.2f} s {value / medians['empty template']:7.2f} x")
     if options.json:
         options.json.write_text(json.dumps(medians, indent=2))
 

@@ -77,13 +77,16 @@ def measure() -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     figures = measure()
+    print("\nFrom nothing to the first page, and the project's own check and tests")
     for label, steps in figures.items():
-        shown = ", ".join(f"{step} {value:.1f} s" for step, value in steps.items())
-        print(f"{label:5} {sum(steps.values()):6.1f} s: {shown}")
+        shown = "   ".join(f"{step}: {value:.1f} s" for step, value in steps.items())
+        print(f"  {label:6} {sum(steps.values()):6.1f} s   {shown}")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2))
 

@@ -1,6 +1,7 @@
 """Static files: collecting, publishing and serving, beside what other projects use.
 
-python benchmarks/static.py [--files 1000 5000] [--latency 0 0.03] [--only PART …] [--json FILE]
+python benchmarks/static.py [--files 1000 5000] [--latency 0 0.03] [--seconds 5] [--only PART …]
+    [--json FILE]
 
 Everything runs once, one after the other, on this machine: read the ratios, not the seconds.
 collect: against WhiteNoise's CompressedManifestStaticFilesStorage. publish: against django-storages'
@@ -14,7 +15,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -164,9 +164,9 @@ def publishing(files: int, latency: float, folder: Path) -> dict[str, Any]:
 # --- Serving --------------------------------------------------------------------------------------
 
 
-def wrk(url: str, *headers: str) -> int:
+def wrk(url: str, seconds: int, *headers: str) -> int:
     """Requests a second, over 32 connections that are kept."""
-    command = ["wrk", "-t2", "-c32", "-d5s", url]
+    command = ["wrk", "-t2", "-c32", f"-d{seconds}s", url]
     for header in (f"Host: {HOST}", "Accept-Encoding: br, gzip", *headers):
         command += ["-H", header]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -199,7 +199,7 @@ def bare_nginx(root: Path, folder: Path) -> Iterator[str]:
         stop(process)
 
 
-def serving(folder: Path) -> dict[str, int]:
+def serving(seconds: int, folder: Path) -> dict[str, int]:
     """Requests a second for a stylesheet of some 10 KB."""
     project = project_with(0, folder, static_serving="web-server", web_server="nginx")
     white = project_with(0, folder / "white")
@@ -225,11 +225,11 @@ def serving(folder: Path) -> dict[str, int]:
     ):  # fmt: skip
         variables = {**PRODUCTION, "DJANGO_ALLOWED_HOSTS": HOST, **settings}
         with white.serve(*command, path="/static/x", **variables) as server:
-            result[label] = wrk(f"{server.url}/static/{name}", https)
+            result[label] = wrk(f"{server.url}/static/{name}", seconds, https)
     with app_servers(project) as apps, web_server(project, list(apps)) as server:
-        result["nginx, Groundwork (HTTPS)"] = wrk(f"{server.url}/static/{name}")
+        result["nginx, Groundwork (HTTPS)"] = wrk(f"{server.url}/static/{name}", seconds)
     with bare_nginx(project.path / "staticfiles", folder) as url:
-        result["nginx alone"] = wrk(f"{url}/static/{name}")
+        result["nginx alone"] = wrk(f"{url}/static/{name}", seconds)
     return result
 
 
@@ -237,7 +237,7 @@ def serving(folder: Path) -> dict[str, int]:
 
 
 def show(title: str, figures: dict[str, Any]) -> None:
-    print(f"\n{title}", flush=True)
+    print(f"\n{title}")
     for name, values in figures.items():
         if isinstance(values, dict):
             values = "   ".join(
@@ -255,26 +255,36 @@ def main() -> None:
     )
     parser.add_argument("--files", type=int, nargs="+", default=[1000, 5000])
     parser.add_argument("--latency", type=float, nargs="+", default=[0, 0.03])
+    parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--only", choices=["collect", "publish", "serve"], nargs="+")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     parts = options.only or ["collect", "publish", "serve"]
-    results: dict[str, Any] = {"machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0]}}
+    results: dict[str, Any] = {}
 
-    def run(title: str, measure: Any, *arguments: Any) -> None:
+    def run(part: str, title: str, key: str, measure: Any, *arguments: Any) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            results[title] = measure(*arguments, Path(folder))
-        show(title, results[title])
+            figures = measure(*arguments, Path(folder))
+        results.setdefault(part, {})[key] = figures
+        show(title, figures)
 
     if "collect" in parts:
         for files in options.files:
-            run(f"Collecting {files:,} files", collecting, files)
+            run("collect", f"Collecting {files:,} files", f"{files}", collecting, files)
     if "publish" in parts:
+        files = options.files[0]
         for latency in options.latency:
-            title = f"Publishing {options.files[0]:,} files, {latency * 1000:g} ms of latency"
-            run(title, publishing, options.files[0], latency)
+            milliseconds = f"{latency * 1000:g}"
+            title = f"Publishing {files:,} files, {milliseconds} ms of latency"
+            run("publish", title, milliseconds, publishing, files, latency)
     if "serve" in parts:
-        run("Serving a stylesheet, requests a second", serving)
+        run(
+            "serve",
+            "Serving a stylesheet, requests a second",
+            "stylesheet",
+            serving,
+            options.seconds,
+        )
     if options.json:
         options.json.write_text(json.dumps(results, indent=2))
 
