@@ -379,7 +379,7 @@ def test_what_goes_wrong_is_one_sentence(site: Project, bucket: S3Server) -> Non
     (site.path / "staticfiles" / sorted(names(site))[0]).unlink()
     assert "is not there: collect again" in error()
     (site.path / "staticfiles" / "staticfiles.json").unlink()
-    assert "run `manage.py collectstatic` first" in error()
+    assert "run `python manage.py collectstatic`" in error()
     assert objects(bucket) == {}
 
 
