@@ -486,6 +486,8 @@ def test_a_variable_that_production_needs_is_named(make_project: Callable[..., P
     ):  # fmt: skip
         project = make_project(static_serving="s3", object_store=store)
         bucket = {} if store == "aws" else {"STATIC_BUCKET": "static"}
+        if store == "cloudflare-r2":
+            bucket["S3_ENDPOINT_URL"] = "https://account.r2.cloudflarestorage.com"
         failed = project.manage("check", check=False, **PRODUCTION, **bucket)
         assert failed.returncode == 1
         assert failed.stderr.startswith(f"{name} is not set: production needs it")
