@@ -167,6 +167,15 @@ def test_the_reference_says_what_the_source_says() -> None:
     assert written == reference.reference(), "run `make docs`"
 
 
+def test_the_reference_tells_addresses_folders_and_buckets_apart() -> None:
+    written = (REPOSITORY / "docs" / "reference.md").read_text(encoding="utf-8")
+    said = {}
+    for name in ("MEDIA_URL", "MEDIA_ROOT", "PRIVATE_ROOT", "STATIC_BUCKET", "MEDIA_BUCKET"):
+        [(variable, text)] = re.findall(rf"^\| `((?:DJANGO_)?{name})` \| ([^|]+) \|", written, re.M)
+        said[variable] = text
+    assert len(set(said.values())) == len(said), said
+
+
 def test_the_table_of_questions_in_the_readme_is_that_of_copier_yml() -> None:
     questions = yaml.safe_load((REPOSITORY / "copier.yml").read_text(encoding="utf-8"))
     names = [n for n, q in questions.items() if n[0] != "_" and q.get("when") is not False]

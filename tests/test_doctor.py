@@ -392,6 +392,6 @@ def test_uploads_that_nobody_sees_names_that_everybody_lists_and_nothing_publish
 def test_a_key_that_may_not_read_and_a_bucket_without_a_name(store: Store) -> None:
     store.s3.deny[store.s3.access_key] = {"s3:GetObject site-media/*"}
     report = store.examine(PRIVATE_BUCKET="")
-    assert report.wrong.keys() == {"files.E008", "Private bucket", "Uploads bucket"}
+    assert report.wrong.keys() == {"files.E008", "Private uploads", "Uploads bucket"}
     assert "s3:GetObject" in report.wrong["Uploads bucket"]
-    assert "PRIVATE_BUCKET" in report.wrong["Private bucket"]
+    assert "PRIVATE_BUCKET" in report.wrong["Private uploads"]

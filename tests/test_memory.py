@@ -108,7 +108,7 @@ def download(site: Site, url: str) -> str:
     """Read the file piece by piece; its SHA-256."""
     answer = site.get(url, "HEAD")
     if answer.status == 302:
-        url = answer.headers["Location"]
+        url = site.get(url).headers["Location"]
     elif url.startswith("/"):
         url = site.url + url
     connection = connect(url)

@@ -92,6 +92,13 @@ def test_the_owner_reads_it(store: Store) -> None:
         assert "X-Accel-Redirect" not in answer.headers
 
 
+def test_the_owner_may_ask_for_its_headers_alone(store: Store) -> None:
+    whole, head = (store.fetch(store.ada, store.url, method) for method in ("GET", "HEAD"))
+    assert (head.status, head.body) == (200, b"")
+    for header in ("Content-Type", "Content-Disposition", "Cache-Control"):
+        assert head.headers[header] == whole.headers[header]
+
+
 def test_only_the_owner_reads_it(store: Store) -> None:
     for reader in (store.nobody, store.bob):
         for method in ("GET", "HEAD"):

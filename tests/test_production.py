@@ -91,6 +91,46 @@ def test_a_site_with_postgresql_does_not_fall_back_to_a_file_in_production(
     assert re.fullmatch(r"DATABASE_URL is not set: [^\n]+\.\n", result.stderr)
 
 
+@pytest.fixture(scope="module")
+def in_buckets(make_project: Callable[..., Project]) -> Project:
+    """A project with its uploads in two buckets of a store that is known by its endpoint."""
+    project = make_project(media_storage="s3", private_media=True, object_store="other")
+    project.variables = {**PRODUCTION, **BUCKETS, "DATABASE_URL": "sqlite:///db.sqlite3"}
+    project.manage("migrate")
+    project.manage("collectstatic", "--noinput")
+    return project
+
+
+@pytest.mark.parametrize("server", ["config.wsgi", "config.asgi"])
+@pytest.mark.parametrize("missing", ["MEDIA_BUCKET", "PRIVATE_BUCKET", "S3_ENDPOINT_URL"])
+def test_a_site_does_not_start_without_its_buckets(
+    in_buckets: Project, missing: str, server: str
+) -> None:
+    result = in_buckets.run("python", "-c", f"import {server}", check=False, **{missing: ""})
+    assert result.returncode == 3
+    assert re.fullmatch(rf"{missing} is not set: [^\n]+\.\n", result.stderr)
+
+
+def test_development_and_collecting_need_no_bucket(in_buckets: Project) -> None:
+    nothing = {**dict.fromkeys(in_buckets.variables, ""), "DATABASE_URL": "sqlite:///db.sqlite3"}
+    nothing["DJANGO_SETTINGS_MODULE"] = "config.settings.development"
+    in_buckets.manage("collectstatic", "--noinput", **nothing)
+    in_buckets.run("python", "-c", "import config.wsgi", **nothing)
+
+
+def test_without_a_bucket_the_check_and_the_doctor_say_so(in_buckets: Project) -> None:
+    checked = in_buckets.manage("check", "--deploy", check=False, MEDIA_BUCKET="")
+    assert "(files.E008) MEDIA_BUCKET is not set" in checked.stderr
+    assert "Traceback" not in checked.stderr
+    told = "from my_site.files.status import uploads; print(*uploads(), sep='\\n')"
+    public, private = in_buckets.shell(
+        told, **{**in_buckets.variables, "MEDIA_BUCKET": ""}
+    ).splitlines()
+    assert "ok=False" in public
+    assert "MEDIA_BUCKET" in public
+    assert "ok=None" in private
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
@@ -221,6 +261,23 @@ def test_not_ready_says_which_part_and_no_more(site: Project) -> None:
     fresh = {**PRODUCTION, "DATABASE_URL": "sqlite:///fresh.sqlite3"}
     with site.serve(path="/healthz", **fresh) as server:
         assert "Migrations" in httpx.get(f"{server.url}/readyz").text
+
+
+def test_readiness_costs_little_once_nothing_is_left_to_migrate(site: Project) -> None:
+    """A stranger may ask as often as they like: it reads twice, and writes every ten seconds."""
+    code = """
+from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from my_site.files.status import facts
+for _ in range(3):
+    with CaptureQueriesContext(connection) as asked:
+        assert all(fact.ok is not False for fact in facts()), facts()
+    print(len(asked))
+"""
+    site.shell("from django.core.cache import cache; cache.clear()", **PRODUCTION)
+    first, second, third = map(int, site.shell(code, **PRODUCTION).split())
+    assert first > second == third == 2
 
 
 def test_every_line_of_a_request_carries_its_id_and_no_query_string(server: Server) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import combinations
+import httpx
 import pytest
 import yaml
 from leftovers import leftovers
@@ -56,7 +58,8 @@ def test_every_combination_parses_is_lint_free_and_has_no_leftovers(
         if path.is_file():
             parse(path)
     assert leftovers(project, answers) == []
-    for command in (["check", "--quiet"], ["format", "--check", "--quiet"]):
+    short = ["check", "--quiet", "--select", "E501", "--exclude", "migrations"]
+    for command in (["check", "--quiet"], ["format", "--check", "--quiet"], short):
         result = subprocess.run(
             [RUFF, *command, "--no-cache", "."], cwd=project, capture_output=True, text=True
         )
@@ -113,3 +116,29 @@ def database_url(request: pytest.FixtureRequest) -> Callable[[Project], str]:
         return f"sqlite:///{project.path / 'db.sqlite3'}"
 
     return url
+
+
+def test_two_projects_in_development_do_not_sign_each_other_out(
+    make_project: Callable[..., Project],
+) -> None:
+    """A browser keeps the cookies of 127.0.0.1 together, whatever the port."""
+    runserver = ("python", "manage.py", "runserver", "127.0.0.1:{port}", "--noreload")
+    email, password = "ada@example.com", "a-good-password-of-ada"
+    with contextlib.ExitStack() as stack:
+        browser = stack.enter_context(httpx.Client(timeout=60))
+        urls = []
+        for name in ("first_site", "second_site"):
+            project = make_project(package_name=name)
+            project.manage("migrate")
+            project.shell(
+                "from django.contrib.auth import get_user_model as model\n"
+                f"model().objects.create_user({email!r}, {password!r})"
+            )
+            urls.append(stack.enter_context(project.serve(*runserver)).url)
+        for url in urls:
+            browser.get(f"{url}/account/sign-in/")
+            data = {"csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+            data |= {"username": email, "password": password}
+            answer = browser.post(f"{url}/account/sign-in/", data=data)
+            assert answer.status_code == 302
+        assert [browser.get(f"{url}/account/").status_code for url in urls] == [200, 200]

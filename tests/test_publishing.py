@@ -110,8 +110,9 @@ def test_a_thousand_files_take_a_thousand_requests_and_none_the_second_time(
     count = len(names(made))
     assert count >= 1000
     bucket.requests.clear()
-    output = made.manage("publish_static").stdout
-    assert f"{count:,} files published to s3://{BUCKET}/static/, 0 were there." in output
+    first = made.manage("publish_static")
+    assert f"{count:,} files published to s3://{BUCKET}/static/, 0 were there." in first.stdout
+    assert first.stderr == ""
     assert len(bucket.requests) <= count + 10
     bucket.requests.clear()
     output = made.manage("publish_static").stdout
@@ -249,7 +250,63 @@ def test_killed_at_ten_moments_the_next_run_completes(site: Project, bucket: S3S
     assert len(releases) == 1
 
 
+def a_day_later(project: Project) -> None:
+    """As if all that was published were older than what prune spares for its youth."""
+    file = project.path / "my_site" / "files" / "publish.py"
+    text = file.read_text()
+    assert "YOUNG = timedelta(days=1)" in text
+    file.write_text(text.replace("YOUNG = timedelta(days=1)", "YOUNG = timedelta(0)"))
+
+
+def test_prune_spares_what_another_run_is_just_publishing(site: Project, bucket: S3Server) -> None:
+    site.manage("publish_static")
+    path = site.path.with_name("other-site")
+    shutil.copytree(site.path, path)
+    other = Project(path, site.environment, site.variables)
+    generate(path / "static", 100, seed=8)
+    collect(other)
+    bucket.faults.latency = 0.05
+    earlier = len(bucket.requests)
+    process = other.popen("python", "manage.py", "publish_static", stdout=subprocess.DEVNULL)
+    while process.poll() is None and len(bucket.requests) - earlier < 60:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(0.5)  # Its requests may still be on their way through the server.
+    bucket.faults.clear()
+    underway = files_in(bucket) - names(site)
+    try:
+        assert underway
+        site.manage("publish_static", "--prune", "--keep", "1")
+        assert underway <= files_in(bucket)
+    finally:
+        process.send_signal(signal.SIGCONT)
+    assert process.wait() == 0
+    assert names(other) <= files_in(bucket)
+
+
+def test_prune_knows_a_release_that_was_published_after_its_own(
+    site: Project, bucket: S3Server
+) -> None:
+    a_day_later(site)
+    path = site.path.with_name("other-site")
+    shutil.copytree(site.path, path)
+    other = Project(path, site.environment, site.variables)
+    (path / "static" / "css" / "site.css").write_text("a { order: 1 }\n")
+    collect(other)
+    code = f"""
+import subprocess
+from my_site.files.publish import Publisher
+publisher = Publisher()
+list(publisher.publish())
+subprocess.run(["python", "manage.py", "publish_static"], cwd={str(path)!r}, check=True)
+print(publisher.outdated(2))
+"""
+    assert site.shell(code).splitlines()[-1] == "[]"
+    assert names(site) | names(other) == files_in(bucket)
+
+
 def test_prune_deletes_only_what_no_recent_release_names(site: Project, bucket: S3Server) -> None:
+    a_day_later(site)
     released = []
     for number in range(3):
         (site.path / "static" / "css" / "site.css").write_text(f"a {{ order: {number} }}\n")
@@ -269,6 +326,7 @@ def test_prune_deletes_only_what_no_recent_release_names(site: Project, bucket: 
 
 
 def test_a_release_that_came_back_is_the_newest(site: Project, bucket: S3Server) -> None:
+    a_day_later(site)
     released = []
     for number in (1, 2, 1):
         (site.path / "static" / "css" / "site.css").write_text(f"a {{ order: {number} }}\n")
@@ -321,7 +379,7 @@ def test_what_goes_wrong_is_one_sentence(site: Project, bucket: S3Server) -> Non
     (site.path / "staticfiles" / sorted(names(site))[0]).unlink()
     assert "is not there: collect again" in error()
     (site.path / "staticfiles" / "staticfiles.json").unlink()
-    assert "run `manage.py collectstatic` first" in error()
+    assert "run `python manage.py collectstatic`" in error()
     assert objects(bucket) == {}
 
 

@@ -30,6 +30,7 @@ from web_servers import HOST, app_servers, web_server
 
 FOREVER = "max-age=31536000, public, immutable"
 HASH = re.compile(r"\.[0-9a-f]{12}(?=\.|$)")
+OLDER = "css/site.fedcba987654.css"
 
 
 @pytest.fixture(scope="module", params=["6.1", "5.2"])
@@ -306,6 +307,7 @@ def whitenoise(make_project: Callable[..., Project]) -> Iterator[tuple[Server, P
     (static / "hashed-by-a-bundler.0123456789ab.js").write_text("let a;" * 100)
     (static / "img" / "dot.png").write_bytes(b"\x89PNG")
     project.manage("collectstatic", "--noinput")
+    (project.path / "staticfiles" / OLDER).write_text("a {}")
     with project.serve(path="/healthz", **PRODUCTION) as server:
         yield server, project
 
@@ -337,7 +339,17 @@ def test_whitenoise_serves_hashed_names_for_ever_and_others_briefly(
         assert body == (project.path / "staticfiles" / hashed).read_bytes()
         assert headers["X-Content-Type-Options"] == "nosniff"
         status, headers, body = ask(server, f"/static/{name}")
-        assert (status, headers["Cache-Control"]) == (200, "max-age=60, public"), name
+        lasts = FOREVER if HASH.search(name) else "max-age=60, public"
+        assert (status, headers["Cache-Control"]) == (200, lasts), name
+
+
+def test_whitenoise_serves_hashed_names_of_older_releases_for_ever_too(
+    whitenoise: tuple[Server, Project],
+) -> None:
+    server, project = whitenoise
+    assert OLDER not in manifest(project).values()
+    status, headers, _ = ask(server, f"/static/{OLDER}")
+    assert (status, headers["Cache-Control"]) == (200, FOREVER)
 
 
 @pytest.mark.parametrize(
@@ -474,6 +486,8 @@ def test_a_variable_that_production_needs_is_named(make_project: Callable[..., P
     ):  # fmt: skip
         project = make_project(static_serving="s3", object_store=store)
         bucket = {} if store == "aws" else {"STATIC_BUCKET": "static"}
+        if store == "cloudflare-r2":
+            bucket["S3_ENDPOINT_URL"] = "https://account.r2.cloudflarestorage.com"
         failed = project.manage("check", check=False, **PRODUCTION, **bucket)
         assert failed.returncode == 1
         assert failed.stderr.startswith(f"{name} is not set: production needs it")
