@@ -559,6 +559,14 @@ def test_a_path_reaches_the_app_as_it_was_sent(server: WebServer) -> None:
         assert json.loads(server.get(path).body)["path"] == path
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/%72eadyz", "/readyz?all=1"])
+def test_the_health_of_the_app_is_not_for_visitors(server: WebServer, path: str) -> None:
+    for method in ("GET", "HEAD", "POST"):
+        assert server.request(method, path).status == 404
+    assert server.get(f"https://{HOST}{path}").status == 404
+    assert json.loads(server.get("/readyz/more").body)["path"] == "/readyz/more"
+
+
 @pytest.mark.parametrize("kind", ["nginx", "caddy"])
 def test_in_a_pod_the_app_hears_what_the_ingress_says(
     make_project: Callable[..., Project], kind: str, tmp_path: Path
