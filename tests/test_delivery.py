@@ -14,6 +14,7 @@ import combinations
 import pytest
 import yaml
 from combinations import Answers
+from leftovers import unused_anchors
 from projects import Project, render
 
 BIN = Path(sys.executable).parent
@@ -71,6 +72,25 @@ def test_dockerfiles(projects: list[Path]) -> None:
 def test_schemas(projects: list[Path], pattern: str, schema: str) -> None:
     files = found(projects, pattern)
     passes(BIN / "check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files)
+
+
+def test_no_anchor_is_left_without_an_alias(projects: list[Path]) -> None:
+    for project in projects:
+        for path in [*project.rglob("*.yaml"), *project.rglob("*.yml")]:
+            assert not unused_anchors(path), path
+
+
+def test_the_image_has_the_folders_that_its_volumes_need(projects: list[Path]) -> None:
+    for path in found(projects, "Dockerfile"):
+        text, compose = path.read_text(), path.parent / "deploy" / "compose.yaml"
+        made = set(re.findall(r"/srv/\w+", "".join(re.findall("RUN install .+", text))))
+        named = set(re.findall(r"=\S*(/srv/\w+)", text))
+        assert named <= made
+        if compose.exists():
+            services = yaml.safe_load(compose.read_text())["services"].values()
+            ours = [s for s in services if s["image"].startswith("${IMAGE")]
+            volumes = [v for service in ours for v in service.get("volumes", [])]
+            assert made == {volume.rpartition(":")[2] for volume in volumes}
 
 
 def test_workflows_are_safe_and_pinned(projects: list[Path]) -> None:
@@ -265,3 +285,13 @@ def test_renovate_finds_the_base_images_of_the_dockerfile(
     pattern = manager["matchStrings"][0].replace("(?<", "(?P<")
     images = re.findall(pattern, (project / "Dockerfile").read_text())
     assert [name for name, _ in images] == ["python", "ghcr.io/astral-sh/uv"]
+
+
+def test_renovate_leaves_a_new_major_version_of_postgresql_to_people(projects: list[Path]) -> None:
+    for path in found(projects, "renovate.json"):
+        answers = yaml.safe_load((path.parent / ".copier-answers.yml").read_text())
+        rules = json.loads(path.read_text())["packageRules"]
+        ours = [rule for rule in rules if rule["matchPackageNames"] == ["postgres"]]
+        assert len(ours) == (answers["database"] == "postgresql")
+        for rule in ours:
+            assert (rule["matchUpdateTypes"], rule["enabled"]) == (["major"], False)
