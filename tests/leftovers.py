@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
 from projects import environment
 
 WORD = re.compile(r"\w+")
@@ -75,6 +76,13 @@ def known_settings() -> set[str]:
         check=True, capture_output=True, text=True,
     ).stdout.split()  # fmt: skip
     return {*names, "ROOT_URLCONF", "CONTENT_SECURITY_POLICY", "LOGGING"}
+
+
+def unused_anchors(path: Path) -> set[str]:
+    """The anchors of a YAML file that no alias of it names."""
+    tokens = list(yaml.scan(path.read_text(encoding="utf-8")))
+    anchors = {token.value for token in tokens if isinstance(token, yaml.AnchorToken)}
+    return anchors - {token.value for token in tokens if isinstance(token, yaml.AliasToken)}
 
 
 def words_of_other_choices(texts: dict[str, str], answers: dict[str, Any]) -> Iterator[str]:

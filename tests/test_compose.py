@@ -14,8 +14,9 @@ from typing import Any
 import projects
 import pytest
 import yaml
+from leftovers import unused_anchors
 from postgres import PASSWORD, USER, Postgres
-from projects import Project
+from projects import PRODUCTION, REPOSITORY, Project
 from web_servers import lay_out
 
 COMBINATIONS = [
@@ -88,6 +89,12 @@ def test_everything_that_a_compose_file_names_is_in_it(rendered: list[Project]) 
             assert not re.search(r"[ \t]\n|\n\n\n", text), (name, project.path)
 
 
+def test_no_anchor_is_left_without_an_alias(rendered: list[Project]) -> None:
+    for project in rendered:
+        for name in ("compose.yaml", "deploy/compose.yaml"):
+            assert not unused_anchors(project.path / name), (name, project.path)
+
+
 def test_every_service_of_production_is_kept_within_bounds(rendered: list[Project]) -> None:
     for project in rendered:
         for name, service in services(project).items():
@@ -100,10 +107,15 @@ def test_every_service_of_production_is_kept_within_bounds(rendered: list[Projec
             assert service["restart"] == ("no" if job else "unless-stopped"), name
             if not job:
                 assert service["deploy"]["resources"]["limits"]["memory"], name
-            if not job and name != "certbot":
+            if not job and name not in ("certbot", "clearsessions"):
                 assert service["healthcheck"]["test"], name
+            command = " ".join(service.get("entrypoint") or service.get("command") or [])
+            if not job and "while " in command:
+                # As the first process of a container, sh would not heed SIGTERM.
+                assert service.get("init") or "& exec " in command, name
             if service["image"].startswith("${IMAGE"):
                 assert service["user"] == "10001:10001", name
+                assert service["environment"]["PORT"] == "8000", name
         assert not any(port for name, s in services(project).items() for port in s.get("ports", [])
                        if name not in ("nginx", "caddy")), "only the web server is reached"  # fmt: skip
 
@@ -195,8 +207,33 @@ def test_static_files_are_added_to_those_of_the_running_release(
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def run_once(service: dict[str, Any], folder: Path, **variables: str) -> None:
-    """Run the loop of a backup service until it sleeps."""
+def test_a_deploy_can_clear_what_earlier_releases_left_behind(
+    make_project: Callable[..., Project], tmp_path: Path
+) -> None:
+    """The command in docs/operations.md, with a container's folders in other places."""
+    document = (REPOSITORY / "docs" / "operations.md").read_text()
+    (script,) = re.findall(r"static sh -c '\n(.*?)'\n", document, re.DOTALL)
+    assert "static" in services(make_project(static_serving="web-server"))
+    volume, image = tmp_path / "volume", tmp_path / "image"
+    for name, days in (("old.css", 100), ("kept in this release.css", 100), ("last week.css", 7)):
+        path = volume / "css" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+        moment = path.stat().st_mtime - days * 86400
+        os.utime(path, (moment, moment))
+    (image / "css").mkdir(parents=True)
+    (image / "css" / "kept in this release.css").write_text("")
+    script = script.replace("/srv/static", str(volume))
+    subprocess.run(["sh", "-c", script], check=True, cwd=image)
+    assert {path.name for path in (volume / "css").iterdir()} == {
+        "kept in this release.css", "last week.css",
+    }  # fmt: skip
+
+
+def run_once(
+    service: dict[str, Any], folder: Path, cwd: Path | None = None, **variables: str
+) -> None:
+    """Run the loop of a daily service until it sleeps."""
     stub = folder / "bin"
     stub.mkdir(exist_ok=True)
     (stub / "sleep").write_text('#!/bin/sh\necho "slept $1" >&2\nkill "$PPID"\n')
@@ -205,8 +242,9 @@ def run_once(service: dict[str, Any], folder: Path, **variables: str) -> None:
     (folder / "backups").mkdir(exist_ok=True)
     variables = {"PATH": f"{stub}:{os.environ['PATH']}", "BACKUP_DAYS": "14", **variables}
     ran = subprocess.run(
-        script_of(service, **places), env=variables, capture_output=True, text=True, timeout=60
-    )
+        script_of(service, **places), env=variables, cwd=cwd, capture_output=True, text=True,
+        timeout=60,
+    )  # fmt: skip
     assert "slept 86400" in ran.stderr, ran
 
 
@@ -251,6 +289,7 @@ def test_a_backup_of_sqlite_is_made_while_somebody_writes(
 
     project = make_project()
     service = services(project)["backup"]
+    assert service["environment"]["DATABASE_URL"] == "sqlite:////srv/data/db.sqlite3"
     (tmp_path / "data").mkdir()
     writer = sqlite3.connect(tmp_path / "data" / "db.sqlite3")
     writer.execute("PRAGMA journal_mode = WAL")
@@ -259,15 +298,34 @@ def test_a_backup_of_sqlite_is_made_while_somebody_writes(
     writer.commit()
     writer.execute("BEGIN IMMEDIATE")
     writer.execute("INSERT INTO kept VALUES ('not yet')")
-    run_once(
-        service, tmp_path, PATH=f"{tmp_path / 'bin'}:{project.environment / 'bin'}:/bin:/usr/bin"
-    )
+    url = f"sqlite:///{tmp_path / 'data' / 'db.sqlite3'}"
+    path = f"{tmp_path / 'bin'}:{project.environment / 'bin'}:/bin:/usr/bin"
+    variables = {**PRODUCTION, "DATABASE_URL": url, "PATH": path}
+    run_once(service, tmp_path, project.path, **variables)
     writer.rollback()
     (backup,) = (tmp_path / "backups").iterdir()
     assert backup.suffix == ".sqlite3"
     copy = sqlite3.connect(backup)
     assert copy.execute("SELECT count(*), sum(number) FROM kept").fetchone() == (1000, 499500)
     assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_sessions_that_are_over_leave_the_database(
+    make_project: Callable[..., Project], tmp_path: Path
+) -> None:
+    project = make_project()
+    path = f"{tmp_path / 'bin'}:{project.environment / 'bin'}:/bin:/usr/bin"
+    url = f"sqlite:///{tmp_path / 'db.sqlite3'}"
+    variables = {**PRODUCTION, "DATABASE_URL": url, "PATH": path}
+    project.manage("migrate", "--verbosity", "0", **variables)
+    add = (
+        "from django.contrib.sessions.backends.db import SessionStore as S\n"
+        "for age in (-5, 500):\n s = S(); s['a'] = 1; s.set_expiry(age); s.save()"
+    )
+    project.shell(add, **variables)
+    run_once(services(project)["clearsessions"], tmp_path, project.path, **variables)
+    count = "from django.contrib.sessions.models import Session as S; print(S.objects.count())"
+    assert project.shell(count, **variables) == "1\n"
 
 
 @pytest.mark.parametrize("static", ["whitenoise", "web-server", "s3"])
@@ -279,12 +337,12 @@ def test_a_deploy_replaces_one_app_server_after_the_other_and_stops_at_a_failure
     docker.write_text('#!/bin/sh\necho "$@" >> "$LOG"\ncase "$*" in *"$FAIL"*) exit 1 ;; esac\n')
     docker.chmod(0o755)
 
-    def deploy(fail: str) -> list[str]:
+    def deploy(fail: str, *arguments: str) -> list[str]:
         log = tmp_path / "log"
         log.write_text("")
         variables = {"PATH": f"{tmp_path}:/usr/bin:/bin", "LOG": str(log), "FAIL": fail}
         ran = subprocess.run(
-            ["sh", project.path / "deploy" / "deploy.sh"], env=variables, cwd=tmp_path
+            ["sh", project.path / "deploy" / "deploy.sh", *arguments], env=variables, cwd=tmp_path
         )
         assert (ran.returncode == 0) == (fail == "nothing fails")
         prefix = "compose --env-file .env --file deploy/compose.yaml "
@@ -302,6 +360,7 @@ def test_a_deploy_replaces_one_app_server_after_the_other_and_stops_at_a_failure
         "up --detach --remove-orphans",
     ]
     assert deploy("nothing fails") == steps
+    assert deploy("nothing fails", "pull") == ["pull migrate", *steps[1:]]
     assert deploy("run --rm --no-deps migrate") == steps[:3]
     assert deploy("app-1") == steps[: steps.index("up --detach --no-deps --wait app-1") + 1]
 

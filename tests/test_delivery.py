@@ -14,6 +14,7 @@ import combinations
 import pytest
 import yaml
 from combinations import Answers
+from leftovers import unused_anchors
 from projects import Project, render
 
 BIN = Path(sys.executable).parent
@@ -73,6 +74,25 @@ def test_schemas(projects: list[Path], pattern: str, schema: str) -> None:
     passes(BIN / "check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files)
 
 
+def test_no_anchor_is_left_without_an_alias(projects: list[Path]) -> None:
+    for project in projects:
+        for path in [*project.rglob("*.yaml"), *project.rglob("*.yml")]:
+            assert not unused_anchors(path), path
+
+
+def test_the_image_has_the_folders_that_its_volumes_need(projects: list[Path]) -> None:
+    for path in found(projects, "Dockerfile"):
+        text, compose = path.read_text(), path.parent / "deploy" / "compose.yaml"
+        made = set(re.findall(r"/srv/\w+", "".join(re.findall("RUN install .+", text))))
+        named = set(re.findall(r"=\S*(/srv/\w+)", text))
+        assert named <= made
+        if compose.exists():
+            services = yaml.safe_load(compose.read_text())["services"].values()
+            ours = [s for s in services if s["image"].startswith("${IMAGE")]
+            volumes = [v for service in ours for v in service.get("volumes", [])]
+            assert made == {volume.rpartition(":")[2] for volume in volumes}
+
+
 def test_workflows_are_safe_and_pinned(projects: list[Path]) -> None:
     files = found(projects, ".github/workflows/*.yml")
     passes(BIN / "jactionlint", "--profile", "correctness", "--shellcheck=", *files)
@@ -129,12 +149,13 @@ def manifests_fit_together(deploy: Path) -> None:
         assert "SECRET" not in line.partition("#")[0]
 
     kinds = {item["kind"] for item in objects}
-    assert kinds == {"Deployment", "HorizontalPodAutoscaler", "Ingress", "Job",
+    assert kinds == {"CronJob", "Deployment", "HorizontalPodAutoscaler", "Ingress", "Job",
                      "PodDisruptionBudget", "Service"}  # fmt: skip
     for item in objects:
-        if item["kind"] not in {"Deployment", "Job"}:
+        if item["kind"] not in {"CronJob", "Deployment", "Job"}:
             continue
-        pod = item["spec"]["template"]["spec"]
+        job = item["spec"]["jobTemplate"] if item["kind"] == "CronJob" else item
+        pod = job["spec"]["template"]["spec"]
         assert pod["securityContext"]["runAsNonRoot"] is True
         volumes = {volume["name"] for volume in pod["volumes"]}
         for volume in pod["volumes"]:
@@ -156,6 +177,63 @@ def manifests_fit_together(deploy: Path) -> None:
             (service,) = (item for item in objects if item["kind"] == "Service")
             assert service["spec"]["ports"][0]["targetPort"] in ports
             assert item["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+def test_the_ingress_is_for_no_controller_in_particular(projects: list[Path]) -> None:
+    for path in found(projects, "deploy/kubernetes/ingress.yaml"):
+        ingress = yaml.safe_load(path.read_text())
+        assert "annotations" not in ingress["metadata"]
+        assert "ingressClassName" not in ingress["spec"]
+
+
+KUBECTL = """#!/bin/sh
+echo "$@" >> "$LOG"
+case "$*" in
+    "get job --selector"*) printf 'job.batch/migrate\njob.batch/publish\n' ;;
+    "get job.batch/"*)
+        asked=$(grep -cF "$*" "$LOG")
+        if [ "$asked" -gt 2 ]; then case "$*" in *"$FAILS"*) echo "FailureTarget Failed" ;;
+            *) echo "SuccessCriteriaMet Complete" ;; esac; fi ;;
+    "get secret"*) printf 4711 ;;
+    "logs "*) echo "why it failed" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("fails", ["nothing", "migrate", "publish"])
+def test_a_release_on_a_cluster_ends_at_once_when_a_job_fails_and_says_why(
+    make_project: Callable[..., Project], tmp_path: Path, fails: str
+) -> None:
+    project = make_project(
+        deployment="kubernetes", database="postgresql", media_storage="s3", static_serving="s3"
+    )
+    for name, script in (("kubectl", KUBECTL), ("sleep", "#!/bin/sh\n")):
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
+    log = tmp_path / "log"
+    result = subprocess.run(
+        ["sh", project.path / "deploy/kubernetes/release.sh"], text=True, capture_output=True,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "LOG": str(log), "FAILS": fails}, cwd=tmp_path,
+        timeout=60,
+    )  # fmt: skip
+    asked = [line for line in log.read_text().splitlines() if not line.startswith("get")]
+    started = [
+        "delete job --selector release=first --ignore-not-found",
+        "apply --kustomize deploy --selector release=first",
+    ]
+    assert asked[:2] == started
+    if fails == "nothing":
+        assert result.returncode == 0, result.stderr
+        apply, patch, wait = asked[2:]
+        assert apply == "apply --kustomize deploy"
+        assert wait.startswith("rollout status deployment/site")
+        annotations = json.loads(patch.partition("--patch ")[2])
+        assert annotations["spec"]["template"]["metadata"] == {"annotations": {"secret": "4711"}}
+    else:
+        assert result.returncode == 1
+        assert "why it failed" in result.stdout
+        assert f"{fails} failed: the site goes on with the release before." in result.stderr
+        assert asked[2:] == [f"logs job.batch/{fails} --tail 100"]
 
 
 @pytest.mark.parametrize(
@@ -207,3 +285,13 @@ def test_renovate_finds_the_base_images_of_the_dockerfile(
     pattern = manager["matchStrings"][0].replace("(?<", "(?P<")
     images = re.findall(pattern, (project / "Dockerfile").read_text())
     assert [name for name, _ in images] == ["python", "ghcr.io/astral-sh/uv"]
+
+
+def test_renovate_leaves_a_new_major_version_of_postgresql_to_people(projects: list[Path]) -> None:
+    for path in found(projects, "renovate.json"):
+        answers = yaml.safe_load((path.parent / ".copier-answers.yml").read_text())
+        rules = json.loads(path.read_text())["packageRules"]
+        ours = [rule for rule in rules if rule["matchPackageNames"] == ["postgres"]]
+        assert len(ours) == (answers["database"] == "postgresql")
+        for rule in ours:
+            assert (rule["matchUpdateTypes"], rule["enabled"]) == (["major"], False)

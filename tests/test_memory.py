@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import papers
 import pytest
+import yaml
 from papers import Site
 from projects import Project
 from s3_server import S3Server
@@ -167,3 +168,43 @@ def expected() -> str:
     for block in content():
         digest.update(block)
     return digest.hexdigest()
+
+
+PICTURE = """
+import io
+from pathlib import Path
+from django.conf import settings
+from django.core.files.base import ContentFile
+from PIL import Image
+from {package}.files.validators import check_image
+
+def memory(what):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(what))
+
+side = int(settings.MAX_IMAGE_PIXELS ** 0.5)
+written = io.BytesIO()
+exif = Image.Exif()
+exif[0x112] = 6  # on its side: a second copy turns it
+Image.new("{mode}", (side, side)).save(written, "{kind}", exif=exif)
+file = ContentFile(written.getvalue(), name="a.{extension}")
+Path("/proc/self/clear_refs").write_text("5")
+before = memory("VmRSS")
+check_image(file)
+print(memory("VmHWM") - before)
+"""
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGBA"), ("JPEG", "RGB")])
+def test_each_process_of_an_app_server_may_have_the_largest_picture_open(
+    kind: str, mode: str, make_project: Callable[..., Project]
+) -> None:
+    project = make_project()
+    code = PICTURE.format(
+        package="my_site", kind=kind, mode=mode, extension=kind.lower().replace("e", "")
+    )
+    picture = int(project.shell(code))
+    compose = yaml.safe_load((project.path / "deploy/compose.yaml").read_text())
+    limit = compose["services"]["app-1"]["deploy"]["resources"]["limits"]["memory"]
+    at_rest = 300 * MB
+    assert at_rest + 2 * picture < int(limit.removesuffix("M")) * 2**20

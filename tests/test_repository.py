@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import keyword
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -73,3 +76,17 @@ def test_names_that_python_itself_uses_are_all_refused_for_a_package(kind: str) 
     )
     own = keyword.kwlist if kind == "keywords" else sys.stdlib_module_names
     assert {name for name in own if name.islower() and name[0].isalpha()} <= listed
+
+
+def test_make_clean_unmounts_what_the_tests_of_images_left_behind(tmp_path: Path) -> None:
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    mounted = tmp_path / ".cache/containers/root/overlay"
+    (mounted / "inner").mkdir(parents=True)
+    script = (
+        f"mount --bind {mounted} {mounted} && mount -t tmpfs none {mounted}/inner && make clean"
+    )
+    namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "-r", "--mount"]
+    subprocess.run([*namespace, "sh", "-ec", script], cwd=tmp_path, check=True)
+    assert not (tmp_path / ".cache").exists()
+    again = subprocess.run(["make", "clean"], cwd=tmp_path, capture_output=True, text=True)
+    assert (again.returncode, again.stderr) == (0, "")

@@ -559,6 +559,14 @@ def test_a_path_reaches_the_app_as_it_was_sent(server: WebServer) -> None:
         assert json.loads(server.get(path).body)["path"] == path
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/%72eadyz", "/readyz?all=1"])
+def test_the_health_of_the_app_is_not_for_visitors(server: WebServer, path: str) -> None:
+    for method in ("GET", "HEAD", "POST"):
+        assert server.request(method, path).status == 404
+    assert server.get(f"https://{HOST}{path}").status == 404
+    assert json.loads(server.get("/readyz/more").body)["path"] == "/readyz/more"
+
+
 @pytest.mark.parametrize("kind", ["nginx", "caddy"])
 def test_in_a_pod_the_app_hears_what_the_ingress_says(
     make_project: Callable[..., Project], kind: str, tmp_path: Path
@@ -568,15 +576,23 @@ def test_in_a_pod_the_app_hears_what_the_ingress_says(
         database="postgresql", deployment="kubernetes",
     )  # fmt: skip
     static = write(tmp_path / "static", STATIC_FILES)
-    said = {"X-Forwarded-Proto": "https", "X-Real-IP": "198.51.100.7", "X-Request-ID": "a" * 32}
+    said = {"X-Forwarded-Proto": "https", "X-Request-ID": "a" * 32}
+    for_ = "6.6.6.6, 198.51.100.7"  # what the visitor claimed, and what the ingress saw
     with (
         echo_app() as (address, _),
         web_server(project, [address], behind_ingress=True, static=static) as server,
     ):
-        answer = server.get("/echo", {**said, "X-Forwarded-For": "198.51.100.7"}, tls=False)
+        answer = server.get("/echo", {**said, "X-Forwarded-For": for_}, tls=False)
         seen = {name.lower(): value for name, value in json.loads(answer.body)["headers"]}
         assert {name: seen[name.lower()] for name in said} == said
         assert seen["host"] == HOST
+        # nginx hands on the header that config.env names; Caddy writes X-Real-IP, the default.
+        if kind == "nginx":
+            assert seen["x-forwarded-for"] == for_
+        else:
+            assert seen["x-real-ip"] == "198.51.100.7"
+        config = (project.path / "deploy" / "kubernetes" / "config.env").read_text()
+        assert ("DJANGO_CLIENT_IP_HEADER=X-Forwarded-For\n" in config) == (kind == "nginx")
         found = server.get(HASHED, {"Accept-Encoding": "br"}, tls=False)
         assert (found.status, found["Content-Encoding"]) == (200, "br")
 

@@ -9,6 +9,27 @@ cd "$(dirname "$0")/../.."
 
 kubectl delete job --selector release=first --ignore-not-found
 kubectl apply --kustomize deploy --selector release=first
-kubectl wait job --selector release=first --for condition=complete --timeout 15m
+for job in $(kubectl get job --selector release=first --output name); do
+    echo "Waiting for $job."
+    ended=""
+    while [ -z "$ended" ]; do
+        sleep 2
+        ended=$(kubectl get "$job" --output jsonpath='{.status.conditions[?(@.status=="True")].type}')
+        case $ended in
+            *Complete*) ;;
+            *Failed*)
+                kubectl logs "$job" --tail 100 || kubectl describe "$job"
+                echo "$job failed: the site goes on with the release before." >&2
+                exit 1
+                ;;
+            *) ended="" ;;
+        esac
+    done
+done
 kubectl apply --kustomize deploy
+
+# New variables in the ConfigMap change its name, and so the pods; those in the Secret do it here.
+secret=$(kubectl get secret site --output jsonpath='{.metadata.resourceVersion}')
+kubectl patch deployment site --patch \
+    "{\"spec\": {\"template\": {\"metadata\": {\"annotations\": {\"secret\": \"$secret\"}}}}}"
 kubectl rollout status deployment/site --timeout 15m
