@@ -50,8 +50,10 @@ def test_the_commands_of_a_document_work_one_after_the_other(
         lambda: request.getfixturevalue("s3"),
         lambda: request.getfixturevalue("postgres"),
     )
-    for block in BLOCKS:  # A file that the text shows before is there.
-        if block.document == document and (file := re.search(r"named `(.+?)`", block.before)):
+    for block in BLOCKS:  # A file that the text shows is there.
+        if (block.document, block.place) == (document, "") and (
+            file := re.search(r"named `(.+?)`", block.before)
+        ):
             (place.folder / file[1]).write_text(block.text, encoding="utf-8")
     said = place.run("\n".join(block.text for block in of("sh", name, document)))
     check = EFFECTS.get((document, name))
