@@ -24,7 +24,7 @@ def commands(title: str, kind: str) -> list[list[str]]:
     if kind == "bucket":
         other = blocks["in a project with a bucket"].replace("uv run manage.py", "python manage.py")
         lines = [other if line.startswith("cp -a") else line for line in lines]
-    return [line.split() for line in lines]
+    return [["sh", "-euc", line] for line in lines]
 
 
 @pytest.mark.parametrize("kind", ["folder", "bucket"])
