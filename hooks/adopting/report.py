@@ -47,6 +47,7 @@ def after(made: Plan, result: Result, dry_run: bool) -> str:
         "uv run manage.py check        and then your own tests, as you ran them before",
         "uv run ruff check --fix config; uv run ruff format config        sorts the imports there",
         "Look at what changed:  git diff HEAD",
+        "See that no conflict marker is left, which git would commit:  git diff --check HEAD",
         'git commit --all --message "Adopt Groundwork"',
         "Set the variables of .env.example where the site runs: DJANGO_SECRET_KEY, "
         "DJANGO_ALLOWED_HOSTS, …",
