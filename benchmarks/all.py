@@ -4,7 +4,7 @@ python benchmarks/all.py [--small] [--json FILE] [PEER …]
 
 PEER: folders of other templates, for the time that making a project takes. --small: few files and
 one round, to see that everything runs; its figures say nothing. `--json docs/performance.json` and
-`make docs` bring docs/performance.md up to date; that takes an idle machine, and about an hour.
+`make docs` bring docs/performance.md up to date; that takes an idle machine, and half an hour.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from projects import export, find_python, free_port, stop, uv
 def seconds_of(command: list[str | Path], folder: Path, variables: dict[str, str]) -> float:
     begin = time.perf_counter()
     subprocess.run(command, cwd=folder, env=variables, check=True, capture_output=True)
-    return time.perf_counter() - begin
+    return round(time.perf_counter() - begin, 2)
 
 
 def first_page(template: Path, place: Path, variables: dict[str, str]) -> dict[str, float]:
@@ -42,7 +42,9 @@ def first_page(template: Path, place: Path, variables: dict[str, str]) -> dict[s
     port = free_port()
     begin = time.perf_counter()
     command = [uv(), "run", "manage.py", "runserver", "--noreload", str(port)]
-    process = subprocess.Popen(command, cwd=place, env=variables, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, cwd=place, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         while True:
             with contextlib.suppress(OSError):
@@ -50,7 +52,7 @@ def first_page(template: Path, place: Path, variables: dict[str, str]) -> dict[s
                 break
             time.sleep(0.02)
     finally:
-        steps["first answer"] = time.perf_counter() - begin
+        steps["first answer"] = round(time.perf_counter() - begin, 2)
         stop(process)
     return steps
 

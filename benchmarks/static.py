@@ -1,6 +1,6 @@
 """Static files: collecting, publishing and serving, beside what other projects use.
 
-python benchmarks/static.py [--files 1000 5000] [--latency 0 0.03] [--seconds 5] [--only PART …]
+python benchmarks/static.py [--files 1000 5000] [--latency 0.03 …] [--seconds 5] [--only PART …]
     [--json FILE]
 
 Everything runs once, one after the other, on this machine: read the ratios, not the seconds.
@@ -254,7 +254,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--files", type=int, nargs="+", default=[1000, 5000])
-    parser.add_argument("--latency", type=float, nargs="+", default=[0, 0.03])
+    parser.add_argument("--latency", type=float, nargs="+", default=[0.03])
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--only", choices=["collect", "publish", "serve"], nargs="+")
     parser.add_argument("--json", type=Path)
