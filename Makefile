@@ -25,6 +25,7 @@ lint: .venv/ready
 
 docs: .venv/ready
 	.venv/bin/python docs/reference.py
+	.venv/bin/python docs/performance.py
 	.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build
 	@echo "Open docs/_build/index.html"
 

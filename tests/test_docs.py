@@ -14,7 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import documents
+import performance
 import pytest
+import reference
 import yaml
 from documents import BLOCKS, PLACES, Block, of
 from places import Place, Places
@@ -246,10 +248,16 @@ def test_a_data_block_parses(block: Block) -> None:
     {"yaml": yaml.safe_load, "json": json.loads, "toml": tomllib.loads}[block.language](block.text)
 
 
-def test_the_reference_says_what_the_source_says() -> None:
-    sys.path.insert(0, str(REPOSITORY / "docs"))
-    import reference
+def test_the_page_of_figures_and_its_charts_are_those_of_the_last_measurement(
+    tmp_path: Path,
+) -> None:
+    performance.main(tmp_path)
+    for path in [tmp_path / "performance.md", *(tmp_path / "images").iterdir()]:
+        kept = REPOSITORY / "docs" / path.relative_to(tmp_path)
+        assert kept.read_text() == path.read_text(), f"{kept}: run `make docs`"
 
+
+def test_the_reference_says_what_the_source_says() -> None:
     written = (REPOSITORY / "docs" / "reference.md").read_text(encoding="utf-8")
     assert written == reference.reference(), "run `make docs`"
 
