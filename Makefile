@@ -2,12 +2,13 @@
 # make test    every test
 # make nightly  the whole matrix, and 2,000 examples of the fuzz
 # make docs    the documents as a site, in docs/_build
+# make figures PEERS="…"  every figure of docs/performance.md anew, beside templates of yours
 # make examples  rendered projects to read, in examples/
 # make release VERSION=x.y.z  the checks of a release, and its tag
 
 PYTHON ?= python3
 
-.PHONY: demo test nightly lint docs examples release clean
+.PHONY: demo test nightly lint docs figures examples release clean
 
 demo: .venv/ready
 	.venv/bin/python tests/demo.py
@@ -28,6 +29,10 @@ docs: .venv/ready
 	.venv/bin/python docs/performance.py
 	.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build
 	@echo "Open docs/_build/index.html"
+
+figures: .venv/ready
+	.venv/bin/python benchmarks/all.py --json docs/performance.json $(PEERS)
+	.venv/bin/python docs/performance.py
 
 examples: .venv/ready
 	.venv/bin/python docs/gallery.py examples

@@ -121,15 +121,14 @@ def performance(figures: dict[str, Any]) -> str:
     return f"""# Performance
 
 Each figure is measured beside what it is compared with, in one run, on one machine. So read the
-ratios: the seconds are that machine's. After `make lint`, which sets things up, and with Debian's
-`nginx` and `wrk`,
+ratios: the seconds are that machine's. With Debian's `nginx` and `wrk`,
 
 ```sh in this repository
-.venv/bin/python benchmarks/all.py
+make figures
 ```
 
-measures everything again, in about an hour; the other files of `benchmarks/` measure one thing each.
-`docs/performance.py` writes this page from what `--json` keeps.
+measures everything again, in half an hour, and writes this page; the files of `benchmarks/` measure
+one thing each.
 
 Measured on {figures["date"]}: {machine["processor"]}, {machine["cores"]} cores,
 {machine["system"]}, a load of {machine["load before"]} before it; {", ".join(f"{name} {number}" for name, number in versions.items())}.
@@ -139,8 +138,8 @@ Measured on {figures["date"]}: {machine["processor"]}, {machine["cores"]} cores,
 ![Seconds to make a project](images/performance-generation.svg)
 
 {generation["Groundwork"] / generation["empty template"]:.1f} times as long as Copier takes for as
-many empty files. `benchmarks/generation.py PEER …` puts other templates beside it, from folders of
-yours, of Copier or Cookiecutter.
+many empty files. `make figures PEERS="../one ../other"` puts templates of Copier or Cookiecutter beside
+it, which you have in those folders.
 
 ## From nothing to the first page
 
