@@ -268,13 +268,49 @@ def test_ci_runs_what_the_project_passes(
             (command, jobs[job].get("variables", {}))
             for job in ("test", "check-deploy") for command in jobs[job]["script"]
         ]  # fmt: skip
-    assert len(commands) >= 7
+    assert len(commands) == 7
     for command, variables in commands:
         program, *arguments = command.removeprefix("uv run ").split()
         if program == "manage.py":
             project.manage(*arguments, **variables)
         else:
             project.run(program, *arguments, **variables)
+
+
+def production_check(project: Path) -> tuple[list[str], dict[str, str]]:
+    """The commands of the step or job that looks over production, and all its variables."""
+    if (project / ".gitlab-ci.yml").exists():
+        pipeline = yaml.safe_load((project / ".gitlab-ci.yml").read_text())
+        job = pipeline["check-deploy"]
+        assert "before_script" not in pipeline["default"]
+        return job["script"], pipeline["variables"] | job["variables"]
+    workflow = yaml.safe_load((project / ".github/workflows/ci.yml").read_text())
+    job = workflow["jobs"]["test"]
+    commands = [step["run"] for step in job["steps"] if "collectstatic" in step.get("run", "")]
+    (step,) = (step for step in job["steps"] if "--deploy" in step.get("run", ""))
+    return [*commands, step["run"]], workflow["env"] | job.get("env", {}) | step["env"]
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"static_serving": "s3", "object_store": "aws"},
+        {"media_storage": "s3", "private_media": True, "object_store": "other"},
+        {"static_serving": "s3", "media_storage": "s3", "object_store": "cloudflare-r2"},
+    ],
+    ids=combinations.name,
+)
+def test_ci_gives_the_check_of_production_every_variable_that_it_needs(
+    make_project: Callable[..., Project], ci: str, database: str, files: Answers
+) -> None:
+    project = make_project(ci=ci, database=database, **files)
+    commands, variables = production_check(project.path)
+    assert len(commands) == 2
+    for command in commands:
+        project.manage(*command.removeprefix("uv run manage.py ").split(), **variables)
 
 
 def test_renovate_finds_the_base_images_of_the_dockerfile(
