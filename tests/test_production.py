@@ -148,6 +148,19 @@ def test_a_bad_value_is_a_sentence_too(site: Project, variable: str, value: str)
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("media_storage", ["filesystem", "s3"])
+def test_a_relative_folder_of_uploads_is_one_of_the_project_wherever_a_command_is_run(
+    make_project: Callable[..., Project], media_storage: str
+) -> None:
+    project = make_project(private_media=True, media_storage=media_storage)
+    code = "from config.settings import media as m; print(m.MEDIA_ROOT, m.PRIVATE_ROOT)"
+    run = ("env", "--chdir", "/", f"{project.python}", "-c", code)
+    given = {"PYTHONPATH": f"{project.path}", "DJANGO_PRIVATE_ROOT": "/srv/private"}
+    assert project.run(*run, **given, DJANGO_MEDIA_ROOT="data/media").stdout == (
+        f"{project.path / 'data' / 'media'} /srv/private\n"
+    )
+
+
 def test_hosts_and_origins_may_be_written_with_spaces(site: Project) -> None:
     variables = {
         **PRODUCTION,
