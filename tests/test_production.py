@@ -111,6 +111,21 @@ def test_a_site_does_not_start_without_its_buckets(
     assert re.fullmatch(rf"{missing} is not set: [^\n]+\.\n", result.stderr)
 
 
+def test_uploads_on_r2_need_a_domain(make_project: Callable[..., Project]) -> None:
+    """Its endpoint answers nobody without a key, so their addresses would lead nowhere."""
+    project = make_project(media_storage="s3", object_store="cloudflare-r2")
+    project.variables = {**PRODUCTION, **BUCKETS, "DATABASE_URL": "sqlite:///db.sqlite3"}
+    project.manage("collectstatic", "--noinput")
+    project.run("python", "-c", "import config.wsgi")
+    result = project.run("python", "-c", "import config.wsgi", check=False, MEDIA_CDN_DOMAIN="")
+    assert result.returncode == 3
+    assert re.fullmatch(r"MEDIA_CDN_DOMAIN is not set: [^\n]+\.\n", result.stderr)
+    checked = project.manage("check", "--deploy", check=False, MEDIA_CDN_DOMAIN="")
+    assert "(files.E008) MEDIA_CDN_DOMAIN is not set: browsers cannot load" in checked.stderr
+    development = {"DJANGO_SETTINGS_MODULE": "config.settings.development", "DJANGO_USE_S3": "1"}
+    project.run("python", "-c", "import config.wsgi", **development, MEDIA_CDN_DOMAIN="")
+
+
 def test_development_and_collecting_need_no_bucket(in_buckets: Project) -> None:
     nothing = {**dict.fromkeys(in_buckets.variables, ""), "DATABASE_URL": "sqlite:///db.sqlite3"}
     nothing["DJANGO_SETTINGS_MODULE"] = "config.settings.development"
