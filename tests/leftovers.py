@@ -19,6 +19,10 @@ WORD = re.compile(r"\w+")
 # Words that belong to a choice; in a project without it they are leftovers.
 BELONGS = {
     "S3": (r"\bS3|\bs3\b|boto|bucket", lambda a: "s3" in (a["static_serving"], a["media_storage"])),
+    "a bucket of static files": (r"STATIC_BUCKET|publish_static",
+                                 lambda a: a["static_serving"] == "s3"),
+    "buckets of uploads": (r"MEDIA_BUCKET|PRIVATE_BUCKET|USE_S3|copy_media|buckets\.py",
+                           lambda a: a["media_storage"] == "s3"),
     "nginx": (r"nginx", lambda a: edge(a) == "nginx"),
     "Caddy": (r"caddy", lambda a: True if a["use_docker"] else edge(a) == "caddy"),
     "WhiteNoise": (r"whitenoise", lambda a: a["static_serving"] == "whitenoise"),
@@ -94,6 +98,8 @@ def words_of_other_choices(texts: dict[str, str], answers: dict[str, Any]) -> It
                 for number, line in enumerate(text.splitlines(), 1):
                     if "copier update" in line:
                         continue  # advice to choose otherwise
+                    if '"matchDatasources"' in line:
+                        continue  # Renovate's word for images, such as CI's PostgreSQL
                     if re.search(pattern, line, re.IGNORECASE if choice != "S3" else 0):
                         yield f"{name}:{number} speaks of {choice}: {line.strip()}"
 

@@ -325,6 +325,17 @@ def test_each_mistake_is_found_by_its_id_and_by_no_other(lab: Lab) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize("expected", ["files.W001", "files.W003"])
+def test_a_hint_names_the_variable_of_the_very_folder(lab: Lab, expected: str) -> None:
+    no_folders = {"DJANGO_MEDIA_ROOT": "manage.py", "DJANGO_PRIVATE_ROOT": "README.md"}
+    where = no_folders if expected == "files.W001" else {"DYNO": "web.1"}
+    [found] = lab.check(lab.project("private"), [Variant("", environment=where)])
+    hints = [hint for hint in found["hints"] if "ROOT" in hint]
+    assert found["ids"] == [expected]
+    assert ["MEDIA_ROOT" in hint for hint in hints] == [True, False]
+    assert ["PRIVATE_ROOT" in hint for hint in hints] == [False, True]
+
+
 def test_nothing_is_said_of_what_is_right(lab: Lab) -> None:
     wrong = [
         f"{variant.story}: {found['messages']}"

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from combinations import Answers
 from leftovers import unused_anchors
-from projects import Project, render
+from projects import PRODUCTION, Project, render
 
 BIN = Path(sys.executable).parent
 DELIVERY = ("django_version", "python_version", "database", "static_serving", "media_storage",
@@ -268,13 +268,81 @@ def test_ci_runs_what_the_project_passes(
             (command, jobs[job].get("variables", {}))
             for job in ("test", "check-deploy") for command in jobs[job]["script"]
         ]  # fmt: skip
-    assert len(commands) >= 7
+    assert len(commands) == 7
     for command, variables in commands:
         program, *arguments = command.removeprefix("uv run ").split()
         if program == "manage.py":
             project.manage(*arguments, **variables)
         else:
             project.run(program, *arguments, **variables)
+
+
+def production_check(project: Path) -> tuple[list[str], dict[str, str]]:
+    """The commands of the step or job that looks over production, and all its variables."""
+    if (project / ".gitlab-ci.yml").exists():
+        pipeline = yaml.safe_load((project / ".gitlab-ci.yml").read_text())
+        job = pipeline["check-deploy"]
+        assert "before_script" not in pipeline["default"]
+        return job["script"], pipeline["variables"] | job["variables"]
+    workflow = yaml.safe_load((project / ".github/workflows/ci.yml").read_text())
+    job = workflow["jobs"]["test"]
+    commands = [step["run"] for step in job["steps"] if "collectstatic" in step.get("run", "")]
+    (step,) = (step for step in job["steps"] if "--deploy" in step.get("run", ""))
+    return [*commands, step["run"]], workflow["env"] | job.get("env", {}) | step["env"]
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"static_serving": "s3", "object_store": "aws"},
+        {"media_storage": "s3", "private_media": True, "object_store": "other"},
+        {"static_serving": "s3", "media_storage": "s3", "object_store": "cloudflare-r2"},
+    ],
+    ids=combinations.name,
+)
+def test_ci_gives_the_check_of_production_every_variable_that_it_needs(
+    make_project: Callable[..., Project], ci: str, database: str, files: Answers
+) -> None:
+    project = make_project(ci=ci, database=database, **files)
+    commands, variables = production_check(project.path)
+    assert len(commands) == 2
+    for command in commands:
+        project.manage(*command.removeprefix("uv run manage.py ").split(), **variables)
+
+
+@pytest.mark.parametrize(
+    ("answers", "variables", "bind"),
+    [
+        ({}, {}, "0.0.0.0:8000"),
+        ({"use_docker": False}, {"PORT": "9000"}, "127.0.0.1:9000"),
+        ({"use_docker": False, "web_server": "none"}, {}, "127.0.0.1:8000"),
+        ({"use_docker": False, "web_server": "none"}, {"PORT": "9000"}, "0.0.0.0:9000"),
+    ],
+)
+def test_gunicorn_listens_to_whoever_has_to_ask_and_to_nobody_else(
+    make_project: Callable[..., Project], answers: Answers, variables: dict[str, str], bind: str
+) -> None:
+    code = "import runpy; print(runpy.run_path('gunicorn.conf.py')['bind'])"
+    project = make_project(**answers)
+    assert project.run("python", "-c", code, **variables).stdout.strip() == bind
+
+
+@pytest.mark.parametrize("server", ["nginx", "caddy", "none"])
+def test_without_docker_the_readme_says_how_to_run_in_production(
+    make_project: Callable[..., Project], server: str
+) -> None:
+    project = make_project(use_docker=False, web_server=server, project_slug="shop")
+    text = (project.path / "README.md").read_text()
+    section = text.partition("## Run it in production")[2].partition("\n## ")[0]
+    assert "ExecStart=/srv/shop/.venv/bin/gunicorn config.wsgi" in section
+    for path in re.findall(r"deploy/[\w./-]*\w", section):
+        assert (project.path / path).is_file(), path
+    assert ("deploy/" in section) is (server != "none")
+    for command in re.findall(r"^\.venv/bin/python manage.py (.+)", section, re.MULTILINE):
+        project.manage(*command.split(), **PRODUCTION)
 
 
 def test_renovate_finds_the_base_images_of_the_dockerfile(

@@ -219,7 +219,7 @@ MISLED = {
     "nginx": [
         ("add_header Content-Security-Policy", "add_header X-Other-Policy"),
         ("add_header Content-Disposition $upload_disposition;", ""),
-        ("location /static/ {\n        root /srv;", "location /static/ {\n        root /tmp;"),
+        ("alias /srv/static/;", "alias /tmp/static/;"),
         (
             "    location / {\n        proxy_pass",
             "    location /private/ {\n        root /srv;\n    }\n    location / {\n"
@@ -229,7 +229,7 @@ MISLED = {
     "caddy": [
         ("header Content-Security-Policy", "header X-Other-Policy"),
         ("Content-Disposition attachment", "X-Nothing nothing"),
-        ("handle /static/* {\n\t\troot * /srv", "handle /static/* {\n\t\troot * /tmp"),
+        ("root * /srv/static", "root * /tmp/static"),
         (
             "\thandle {\n",
             "\thandle /private/* {\n\t\troot * /srv\n\t\tfile_server\n\t}\n\n\thandle {\n",

@@ -111,6 +111,21 @@ def test_a_site_does_not_start_without_its_buckets(
     assert re.fullmatch(rf"{missing} is not set: [^\n]+\.\n", result.stderr)
 
 
+def test_uploads_on_r2_need_a_domain(make_project: Callable[..., Project]) -> None:
+    """Its endpoint answers nobody without a key, so their addresses would lead nowhere."""
+    project = make_project(media_storage="s3", object_store="cloudflare-r2")
+    project.variables = {**PRODUCTION, **BUCKETS, "DATABASE_URL": "sqlite:///db.sqlite3"}
+    project.manage("collectstatic", "--noinput")
+    project.run("python", "-c", "import config.wsgi")
+    result = project.run("python", "-c", "import config.wsgi", check=False, MEDIA_CDN_DOMAIN="")
+    assert result.returncode == 3
+    assert re.fullmatch(r"MEDIA_CDN_DOMAIN is not set: [^\n]+\.\n", result.stderr)
+    checked = project.manage("check", "--deploy", check=False, MEDIA_CDN_DOMAIN="")
+    assert "(files.E008) MEDIA_CDN_DOMAIN is not set: browsers cannot load" in checked.stderr
+    development = {"DJANGO_SETTINGS_MODULE": "config.settings.development", "DJANGO_USE_S3": "1"}
+    project.run("python", "-c", "import config.wsgi", **development, MEDIA_CDN_DOMAIN="")
+
+
 def test_development_and_collecting_need_no_bucket(in_buckets: Project) -> None:
     nothing = {**dict.fromkeys(in_buckets.variables, ""), "DATABASE_URL": "sqlite:///db.sqlite3"}
     nothing["DJANGO_SETTINGS_MODULE"] = "config.settings.development"
@@ -148,6 +163,19 @@ def test_a_bad_value_is_a_sentence_too(site: Project, variable: str, value: str)
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("media_storage", ["filesystem", "s3"])
+def test_a_relative_folder_of_uploads_is_one_of_the_project_wherever_a_command_is_run(
+    make_project: Callable[..., Project], media_storage: str
+) -> None:
+    project = make_project(private_media=True, media_storage=media_storage)
+    code = "from config.settings import media as m; print(m.MEDIA_ROOT, m.PRIVATE_ROOT)"
+    run = ("env", "--chdir", "/", f"{project.python}", "-c", code)
+    given = {"PYTHONPATH": f"{project.path}", "DJANGO_PRIVATE_ROOT": "/srv/private"}
+    assert project.run(*run, **given, DJANGO_MEDIA_ROOT="data/media").stdout == (
+        f"{project.path / 'data' / 'media'} /srv/private\n"
+    )
+
+
 def test_hosts_and_origins_may_be_written_with_spaces(site: Project) -> None:
     variables = {
         **PRODUCTION,
@@ -163,9 +191,8 @@ def test_hosts_and_origins_may_be_written_with_spaces(site: Project) -> None:
 def test_every_variable_that_is_read_stands_once_in_env_example(
     make_project: Callable[..., Project],
 ) -> None:
-    # Read by Django, by gunicorn itself, by the SDK, or by Compose.
-    elsewhere = {"DJANGO_SETTINGS_MODULE", "WEB_CONCURRENCY", "AWS_ACCESS_KEY_ID",
-                 "AWS_SECRET_ACCESS_KEY"}  # fmt: skip
+    # Read by gunicorn itself, by the SDK, or by Compose.
+    elsewhere = {"WEB_CONCURRENCY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
     for answers in CLASSES:
         project = make_project(**answers).path
         read = set(elsewhere)
@@ -179,6 +206,7 @@ def test_every_variable_that_is_read_stands_once_in_env_example(
         assert len(listed) == len(set(listed)), answers
         if "s3" not in (answers.get("static_serving"), answers.get("media_storage")):
             read -= {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+        read.remove("DJANGO_SETTINGS_MODULE")  # Django has read it before .env is looked at.
         assert set(listed) == read, answers
 
 

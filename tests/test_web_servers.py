@@ -67,12 +67,13 @@ PRIVATE_FILES = {
 
 EDGES = [
     {"static_serving": static, "media_storage": media, "private_media": private,
-     "web_server": server, "deployment": deployment, "database": "postgresql"}
+     "web_server": server, "database": "postgresql",
+     **({"deployment": deployment} if deployment else {"use_docker": False})}
     for server in ("nginx", "caddy")
     for static in ("whitenoise", "web-server", "s3")
     for media in ("filesystem", "s3")
     for private in (False, True)
-    for deployment in ("compose", "kubernetes")
+    for deployment in ("compose", "kubernetes", "")
     if (media == "filesystem" or static == "web-server")
     and not (media == "filesystem" and deployment == "kubernetes")
 ]  # fmt: skip
@@ -86,8 +87,13 @@ def test_the_configuration_is_valid_and_has_only_what_is_needed(
     checked = lay_out(project, tmp_path).check()
     assert checked.returncode == 0, checked.stdout
     assert not re.search(r"\b(warn|error|emerg)", checked.stdout.lower()), checked.stdout
-    names = {"nginx": "nginx/default.conf.template", "caddy": "Caddyfile"}
+    without_docker = "use_docker" in answers
+    names = {
+        "nginx": f"nginx/{'my-site.conf' if without_docker else 'default.conf.template'}",
+        "caddy": "Caddyfile",
+    }
     text = (project.path / "deploy" / names[answers["web_server"]]).read_text()
+    assert not (without_docker and re.search(r"app-1|\$\{|\{\$|/srv/(?!my-site)", text))
     uploads = answers["media_storage"] == "filesystem"
     assert ("/static/" in text) == (answers["static_serving"] == "web-server")
     assert ("/media/" in text) == uploads
@@ -170,15 +176,20 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["nginx", "caddy"])
+@pytest.fixture(
+    scope="module",
+    params=[("nginx", True), ("caddy", True), ("nginx", False), ("caddy", False)],
+    ids=["nginx", "caddy", "nginx-without-docker", "caddy-without-docker"],
+)
 def server(
     request: pytest.FixtureRequest,
     make_project: Callable[..., Project],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[WebServer]:
     """A web server that serves static files, uploads and private uploads, before the echo app."""
+    kind, use_docker = request.param
     project = make_project(
-        static_serving="web-server", private_media=True, web_server=request.param
+        static_serving="web-server", private_media=True, web_server=kind, use_docker=use_docker
     )
     folder = tmp_path_factory.mktemp("srv")
     (folder / "secret.txt").write_bytes(SECRET)

@@ -2,7 +2,8 @@
 
 Each runs in a mount namespace of its own, where the folders of the production container are those
 of the test: /srv/static, /srv/media, /srv/private, /etc/nginx, /etc/hosts. So the project's files
-are used as they are, and only what the environment of compose.yaml sets differs: the ports.
+are used as they are, and only what the environment of compose.yaml sets differs: the ports. Without
+Docker they stand in the files, and are replaced there.
 
     with app_servers(project) as apps, web_server(project, list(apps)) as server:
         answer = server.get("/static/css/site.0123456789ab.css", {"Accept-Encoding": "br"})
@@ -243,9 +244,9 @@ def substituted(template: str, variables: dict[str, str]) -> str:
     )
 
 
-def certificate(folder: Path) -> None:
+def certificate(folder: Path, name: str) -> None:
     """A certificate that nobody signed, where certbot would put it."""
-    live = folder / "live" / "site"
+    live = folder / "live" / name
     live.mkdir(parents=True)
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
@@ -312,8 +313,9 @@ def lay_out(
     }
     if behind_ingress:
         variables["SITE_ADDRESS"] = f"http://:{ports[0]}"
-    # In a pod, the app is at this address of its own; here many run side by side.
-    in_pod = "127.0.0.1:8000", f"{apps[0]}:8000"
+    # In a pod and without containers, the app is at this address; here many run side by side.
+    app = "127.0.0.1:8000", f"{apps[0]}:8000"
+    bare = not (project.path / "Dockerfile").exists()
     hosts = folder / "hosts"
     hosts.write_text(
         "127.0.0.1 localhost\n"
@@ -327,10 +329,16 @@ def lay_out(
         shutil.copy("/etc/nginx/mime.types", etc)
         user = "www-data" if os.geteuid() == 0 else "root"
         (etc / "nginx.conf").write_text(NGINX_CONF.format(user=user))
-        for template in (deploy / "nginx").glob("*.template"):
-            text = substituted(template.read_text(), variables).replace(*in_pod)
-            (etc / "conf.d" / template.stem).write_text(text)
-        certificate(etc / "tls")
+        (source,) = (deploy / "nginx").iterdir()
+        text = source.read_text().replace(*app)
+        if bare:
+            for port, ours in zip(("80", "443"), ports, strict=True):
+                text = text.replace(f"listen {port} ", f"listen {ours} ")
+            text = text.replace("/etc/letsencrypt/", "/etc/nginx/tls/")
+        else:
+            text = substituted(text, variables)
+        (etc / "conf.d" / "default.conf").write_text(text)
+        certificate(etc / "tls", project.path.name if bare else "site")
         (folder / "lib").mkdir()
         mounts |= {
             etc: "/etc/nginx",
@@ -339,9 +347,17 @@ def lay_out(
         }
     else:
         kind = "caddy"
-        text = (deploy / "Caddyfile").read_text().replace(*in_pod)
+        text = (deploy / "Caddyfile").read_text().replace(*app)
+        if bare:
+            text = text.replace("example.com {", variables["SITE_ADDRESS"] + " {")
+            options = variables["CADDY_GLOBAL_OPTIONS"].replace("\n", "\n\t")
+            text = text.replace("\n{\n", f"\n{{\n\t{options}\n", 1)
         (srv / "Caddyfile").write_text(text)
-    mounts |= {path: f"/srv/{name}" for name, path in folders.items()}
+    for name, source in folders.items():
+        own = "staticfiles" if name == "static" else name
+        place = f"{project.path.name}/{own}" if bare else name
+        (srv / place).mkdir(parents=True, exist_ok=True)
+        mounts[source] = f"/srv/{place}"
     return Place(kind, folder, variables, mounts)
 
 
