@@ -312,11 +312,12 @@ paper.save()
 again = Paper.objects.get(pk=paper.pk)
 again.full_clean()
 again.save()
+paper.file.save("bill.pdf", ContentFile(b"%PDF-1.7"))
 print(json.dumps([errors, count() - before, again.file.name, again.file.read().decode()]))
 """)  # fmt: skip
     errors, added, name, content = said
     assert [len(error) for error in errors] == [1, 1, 1, 1]
-    assert (added, content) == (1, "%PDF-1.7")
+    assert (added, content) == (2, "%PDF-1.7")
     assert KEY.fullmatch(name)
 
 

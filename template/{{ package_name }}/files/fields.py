@@ -40,6 +40,8 @@ class UploadFile(FieldFile):
     field: UploadField
 
     def save(self, name: str | None, content: Any, save: bool = True) -> None:
+        if not content.name:
+            content.name = name
         content = self.field.checked(content)
         super().save(content.name, content, save)
 
