@@ -54,40 +54,62 @@ def questions() -> str:
         if question["type"] == "str" and not choices and "{%" not in default:
             shown = f"`{default}`" if default else "empty"
         kind = offered or {"bool": "`true`, `false`", "str": "text"}[question["type"]]
-        rows.append((f"`{name}`", question["help"], kind, shown))
-    return table(("Question", "Help", "Choices", "Default"), rows)
+        when = str(question.get("when", "")).strip("{} ")
+        rows.append(
+            (f"`{name}`", question["help"], kind, shown, f"if `{when}`" if when else "always")
+        )
+    return table(("Question", "Help", "Choices", "Default", "Asked"), rows)
 
 
 def variables(projects: list[Path]) -> str:
     """Each variable of .env.example, with the comment that stands above it."""
     found: dict[str, tuple[str, ...]] = {}
     for project in projects:
-        comment, fresh = [], True
+        comment, fresh, needed = [], True, " "
         for line in (project / ".env.example").read_text("utf-8").splitlines():
-            if match := re.match(r"#? ?([A-Z][A-Z0-9_]+)=(.*)", line):
-                found.setdefault(
-                    match[1],
-                    (f"`{match[1]}`", " ".join(comment), f"`{match[2]}`" if match[2] else " "),
-                )
+            if heading := re.fullmatch("# --- (.+) ---", line):
+                needed = "yes" if heading[1] == "Production needs these" else " "
+            elif match := re.match(r"#? ?([A-Z][A-Z0-9_]+)=(.*)", line):
+                default = f"`{match[2]}`" if match[2] else " "
+                found.setdefault(match[1], (f"`{match[1]}`", " ".join(comment), needed, default))
                 fresh = True  # what follows at once shares the comment
             elif line.startswith("# "):
                 comment = [line[2:]] if fresh else [*comment, line[2:]]
                 fresh = False
             else:
                 comment, fresh = [], True
-    return table(("Variable", "What it is", "Default or example"), [*found.values()])
+    return table(
+        ("Variable", "What it is", "Needed in production", "Default or example"), [*found.values()]
+    )
 
 
 def checks(projects: list[Path]) -> str:
-    """Each id, and the docstring of the check that reports it."""
-    found: dict[str, str] = {}
+    """Each id, the message that has it, and the docstring of the check that reports it."""
+    found: dict[str, tuple[str, ...]] = {}
     for project in projects:
         for path in sorted(project.glob("*/files/checks*.py")):
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-                if isinstance(node, ast.FunctionDef) and ast.get_docstring(node):
-                    for name in re.findall(r"files\.[EW]\d{3}", ast.unparse(node)):
-                        found.setdefault(name, ast.get_docstring(node) or "")
-    return table(("Id", "What goes wrong"), [(f"`{name}`", found[name]) for name in sorted(found)])
+            for check in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(check, ast.FunctionDef) and ast.get_docstring(check):
+                    for call in ast.walk(check):
+                        for name in identifiers(call):
+                            row = (f"`{name}`", message(call), ast.get_docstring(check) or "")
+                            found.setdefault(name, row)
+    return table(("Id", "Its message", "Why it matters"), [found[name] for name in sorted(found)])
+
+
+def identifiers(call: ast.AST) -> list[str]:
+    """The ids of a call that makes the message of a check."""
+    if not isinstance(call, ast.Call):
+        return []
+    values = [*call.args, *(keyword.value for keyword in call.keywords)]
+    texts = [value.value for value in values if isinstance(value, ast.Constant)]
+    return [text for text in texts if re.fullmatch(r"files\.[EW]\d{3}", str(text))]
+
+
+def message(call: ast.Call) -> str:
+    """Its first text; an ellipsis stands for what only a project can say."""
+    parts = call.args[0].values if isinstance(call.args[0], ast.JoinedStr) else call.args[:1]
+    return "".join(part.value if isinstance(part, ast.Constant) else "…" for part in parts)
 
 
 def commands(projects: list[Path]) -> str:
