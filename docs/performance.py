@@ -35,7 +35,7 @@ def bars(
         ]
         drawn = axes.barh(places, values, 0.86, ends if stacked else None, label=name,
                           color=COLOURS[number % len(COLOURS)])  # fmt: skip
-        axes.bar_label(drawn, [f"{value:,.4g}" for value in values], padding=3,
+        axes.bar_label(drawn, [f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in values], padding=3,
                        label_type="center" if stacked else "edge",
                        color="white" if stacked else "black")  # fmt: skip
         ends = [end + value for end, value in zip(ends, values, strict=True)]
@@ -131,7 +131,7 @@ measures everything again, in half an hour, and writes this page; the files of `
 one thing each.
 
 Measured on {figures["date"]}: {machine["processor"]}, {machine["cores"]} cores,
-{machine["system"]}, a load of {machine["load before"]} before it; {", ".join(f"{name} {number}" for name, number in versions.items())}.
+{machine["system"]}, a load of {machine["load before"]} before it; {", ".join(f"{name} {number}" for name, number in versions.items())}. {figures.get("remark", "")}
 
 ## Making a project
 
@@ -173,9 +173,9 @@ the tests with so much latency added to each request; against django-storages'
 
 {table(("Latency", "With", *(step.capitalize() for step in STEPS)), published)}
 
-Where little has changed collectfasta is as fast or faster: it makes no compressed copies, and keeps
-what it published in a cache of its own on the machine that published before. `publish_static` asks
-the bucket, so that any machine may publish; and it deletes nothing that is live.
+collectfasta makes no compressed copies, and keeps what it published in a cache of its own, on the
+machine that published before. `publish_static` asks the bucket, so that any machine may publish; and
+it deletes nothing that is live.
 
 ## Serving static files
 
