@@ -98,8 +98,6 @@ def words_of_other_choices(texts: dict[str, str], answers: dict[str, Any]) -> It
                 for number, line in enumerate(text.splitlines(), 1):
                     if "copier update" in line:
                         continue  # advice to choose otherwise
-                    if '"matchDatasources"' in line:
-                        continue  # Renovate's word for images, such as CI's PostgreSQL
                     if re.search(pattern, line, re.IGNORECASE if choice != "S3" else 0):
                         yield f"{name}:{number} speaks of {choice}: {line.strip()}"
 

@@ -360,6 +360,6 @@ def test_renovate_leaves_a_new_major_version_of_postgresql_to_people(projects: l
         answers = yaml.safe_load((path.parent / ".copier-answers.yml").read_text())
         rules = json.loads(path.read_text())["packageRules"]
         ours = [rule for rule in rules if rule["matchPackageNames"] == ["postgres"]]
-        assert len(ours) == (answers["database"] == "postgresql")
+        assert len(ours) == (answers["database"] == "postgresql" and answers["use_docker"])
         for rule in ours:
             assert (rule["matchUpdateTypes"], rule["enabled"]) == (["major"], False)

@@ -88,10 +88,7 @@ def test_the_configuration_is_valid_and_has_only_what_is_needed(
     assert checked.returncode == 0, checked.stdout
     assert not re.search(r"\b(warn|error|emerg)", checked.stdout.lower()), checked.stdout
     without_docker = "use_docker" in answers
-    names = {
-        "nginx": f"nginx/{'my-site.conf' if without_docker else 'default.conf.template'}",
-        "caddy": "Caddyfile",
-    }
+    names = {"nginx": "nginx/default.conf.template", "caddy": "Caddyfile"}
     text = (project.path / "deploy" / names[answers["web_server"]]).read_text()
     assert not (without_docker and re.search(r"app-1|\$\{|\{\$|/srv/(?!my-site)", text))
     uploads = answers["media_storage"] == "filesystem"
