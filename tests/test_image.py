@@ -84,7 +84,8 @@ class Image:
 def volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("volumes")
     for place in (folder, *folder.parents[:3]):
-        place.chmod(0o755)  # a container's user must pass, and pytest's folders are root's alone
+        # A container's user must pass, and pytest's folders are root's alone.
+        place.chmod(place.stat().st_mode | 0o055)
     return folder
 
 
