@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import yaml
-from allpairspy import AllPairs
 from projects import REPOSITORY
 
 Answers = dict[str, Any]
 FREE_TEXT = ("project_name", "project_slug", "package_name", "description", "user_name",
              "user_email")  # fmt: skip
+BOUND = ("database", "static_serving", "media_storage", "private_media", "web_server",
+         "object_store", "use_docker", "deployment")  # fmt: skip
 FILES = ("static_serving", "media_storage", "private_media", "web_server", "object_store")
 
 
@@ -81,12 +83,41 @@ def of_files() -> list[Answers]:
     return distinct(answers for answers in found if possible(answers))
 
 
+@functools.cache
 def pairwise() -> list[Answers]:
-    """A few combinations in which every two answers that can meet do meet."""
+    """A few combinations in which every two answers that can be given together are.
+
+    Greedy: the next is the one that has most pairs which no other had. (allpairspy takes an answer
+    to a question that is not asked for given, and leaves pairs out where others are refused.)
+    """
     offered = choices()
-    names = list(offered)
-    pairs = AllPairs(
-        list(offered.values()),
-        filter_func=lambda row: possible(dict(zip(names, row, strict=False))),
-    )
-    return distinct(dict(zip(names, values, strict=True)) for values in pairs)
+    free = {name: values for name, values in offered.items() if name not in BOUND}
+    bound = [offered[name] for name in BOUND]
+    rows = (dict(zip(BOUND, values, strict=True)) for values in itertools.product(*bound))
+    rows = distinct(row for row in rows if possible(row))
+    missing = set().union(*map(pairs, rows))
+    for one, value in ((name, value) for name in free for value in free[name]):
+        others = ((name, v) for name in offered if name != one for v in offered[name])
+        missing |= {frozenset(((one, value), other)) for other in others}
+    found = []
+    while missing:
+        whole = (filled(row, free, missing) for row in rows)
+        best = max(whole, key=lambda row: len(pairs(row) & missing))
+        missing -= pairs(best)
+        found.append({name: best[name] for name in offered if name in best})
+    return found
+
+
+def pairs(answers: Answers) -> set[frozenset[tuple[str, Any]]]:
+    return set(map(frozenset, itertools.combinations(answers.items(), 2)))
+
+
+def filled(row: Answers, free: dict[str, list[Any]], missing: set[Any]) -> Answers:
+    """With those answers to the questions that bind no other which bring the most pairs."""
+    for name, values in free.items():
+        value = max(
+            values,
+            key=lambda value: sum(frozenset(((name, value), p)) in missing for p in row.items()),
+        )
+        row = {**row, name: value}
+    return row

@@ -63,6 +63,7 @@ def leftovers(project: Path, answers: dict[str, Any]) -> list[str]:
     return [
         *words_of_other_choices(texts, answers),
         *layout(texts),
+        *files_that_are_named(texts, project),
         *dependencies(texts),
         *variables(texts),
         *templates_and_static_files(texts, project),
@@ -100,6 +101,18 @@ def words_of_other_choices(texts: dict[str, str], answers: dict[str, Any]) -> It
                         continue  # advice to choose otherwise
                     if re.search(pattern, line, re.IGNORECASE if choice != "S3" else 0):
                         yield f"{name}:{number} speaks of {choice}: {line.strip()}"
+
+
+def files_that_are_named(texts: dict[str, str], project: Path) -> Iterator[str]:
+    """By a path from the project's folder, such as deploy/s3/README.md."""
+    package = next(project.glob("*/users")).parent.name
+    named = rf"(?<![\w./$-])(?:deploy|config|templates|{package})/[\w./-]*\w"
+    for name, text in texts.items():
+        if name.startswith("tests/"):
+            continue  # which make files of their own
+        for path in re.findall(named, text):
+            if not (project / path).exists():
+                yield f"{name} names {path}, which is not there"
 
 
 def layout(texts: dict[str, str]) -> Iterator[str]:

@@ -25,18 +25,10 @@ PINNED = re.compile(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 
 @pytest.fixture(scope="module")
 def projects(template: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """A project for every pair of answers, and for each of files on a cluster."""
-    on_clusters = [
-        {"database": "postgresql", "media_storage": "s3", "deployment": "kubernetes", "ci": ci,
-         "static_serving": static, "web_server": server, "private_media": static == "s3"}
-        for ci, static, server in (
-            ("github", "whitenoise", "nginx"), ("gitlab", "web-server", "nginx"),
-            ("github", "web-server", "caddy"), ("gitlab", "s3", "nginx"),
-        )
-    ]  # fmt: skip
+    """A project for every pair of answers."""
     made: list[Path] = []
     seen: list[Answers] = []
-    for answers in [*combinations.pairwise(), *on_clusters]:
+    for answers in combinations.pairwise():
         kept = {name: answers[name] for name in DELIVERY if name in answers}
         if kept not in seen:
             seen.append(kept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -38,6 +39,23 @@ VARIABLES = {
     "MEDIA_CDN_DOMAIN": "media.example.com",
     "DJANGO_CLIENT_IP_HEADER": "X-Forwarded-For",
 }
+
+
+def test_every_two_answers_that_can_be_given_together_are_given_together() -> None:
+    offered = combinations.choices()
+    met = {pair for answers in combinations.pairwise() for pair in two_and_two(answers)}
+    for values in itertools.product(*(offered[name] for name in combinations.BOUND)):
+        answers = combinations.asked(dict(zip(combinations.BOUND, values, strict=True)))
+        if combinations.possible(answers):
+            assert two_and_two(answers) <= met
+    for one in offered.keys() - set(combinations.BOUND):
+        for other in offered.keys() - {one}:
+            for pair in itertools.product(offered[one], offered[other]):
+                assert frozenset(zip((one, other), pair, strict=True)) in met
+
+
+def two_and_two(answers: dict[str, Any]) -> set[frozenset[tuple[str, Any]]]:
+    return {frozenset(two) for two in itertools.combinations(answers.items(), 2)}
 
 
 @pytest.fixture(scope="module", params=list(ALL), ids=list(ALL))
