@@ -1,9 +1,7 @@
 """The places in which the commands of the documents are run, one after the other.
 
 Each is made anew for a document. What a machine of the tests lacks is imitated by a program of the
-same name, first on PATH: `uv run` runs in the tests' shared environment, `uvx copier` is this
-environment's Copier, which finds the template's address in a local clone; `docker compose` looks
-up what is named in the Compose file, and runs here what would run in a container.
+same name in stand_ins/, first on PATH. The template's address leads to a local clone.
 """
 
 from __future__ import annotations
@@ -25,115 +23,8 @@ from updating import copy
 URL = "https://github.com/groundwork-django/groundwork"
 NEWS = "v99.1.0"
 BIN = Path(sys.executable).parent
+STAND_INS = REPOSITORY / "tests" / "stand_ins"
 COMPOSE = "docker compose --env-file .env --file deploy/compose.yaml"
-
-UV = """#!/bin/sh
-case "$1" in
-run)
-    shift
-    case "$*" in
-    *createsuperuser*) exec python "$@" --noinput ;;
-    manage.py*) exec python "$@" ;;
-    *) exec "$@" ;;
-    esac ;;
-sync)
-    for option in "$@"; do
-        case "$option" in sync|--no-dev|--locked) ;; *) echo "uv sync $option?" >&2; exit 2 ;; esac
-    done
-    [ -f pyproject.toml ] && ln -sfn "$ENVIRONMENT" .venv ;;
-*) echo "uv $1 is not imitated" >&2; exit 2 ;;
-esac
-"""
-# Enter at each question takes the default: so does --defaults.
-UVX = """#!/bin/sh
-[ "$1" = copier ] || { echo "uvx $1 is not imitated" >&2; exit 2; }
-case "$*" in *--defaults*) defaults= ;; "copier copy"*) defaults=--defaults ;; *) defaults= ;; esac
-exec "$COPIER" "$2" $defaults "${@:3}"
-""".replace("#!/bin/sh", "#!/bin/bash")
-PIPX = """#!/bin/sh
-[ "$1" = run ] || { echo "pipx $1 is not imitated" >&2; exit 2; }
-shift
-exec uvx "$@"
-"""
-DOCKER = '''"""docker compose, imitated."""
-
-import os
-import re
-import subprocess
-import sys
-from pathlib import Path
-
-import yaml
-
-TAKEN = {
-    "build": [], "pull": [], "stop": [],
-    "up": ["--detach", "--no-deps", "--wait", "--remove-orphans"],
-    "exec": ["-T"],
-    "run": ["-T", "--rm", "--no-deps", "--volume=", "--publish=", "--entrypoint="],
-}
-
-
-def take(words, known):
-    """The options in front, which are taken away."""
-    options = {}
-    while words and words[0].startswith("-"):
-        name = words.pop(0)
-        assert name in known or f"{name}=" in known, f"docker compose has no {name} there"
-        options.setdefault(name, []).append(words.pop(0) if f"{name}=" in known else "")
-    return options
-
-
-words = sys.argv[1:]
-assert words.pop(0) == "compose", "only docker compose is imitated"
-files = take(words, ["--env-file=", "--file="])
-assert Path(files["--env-file"][0]).is_file(), "there is no .env"
-compose = yaml.safe_load(Path(files["--file"][0]).read_text())
-what = words.pop(0)
-options = take(words, TAKEN[what])
-if what not in ("exec", "run"):
-    unknown = [word for word in words if word not in compose["services"]]
-    assert not unknown, f"no such service: {unknown}"
-    sys.exit()
-
-name = words.pop(0)
-service = compose["services"][name]
-command = words or [word.replace("$$", "$") for word in service["command"]]
-mounts = {}
-for volume in [*service.get("volumes", []), *options.get("--volume", [])]:
-    source, target, *_ = volume.rsplit(":ro", 1)[0].rsplit(":", 1)
-    source = source.removeprefix(f"{compose['name']}_")
-    mounts[target] = f"{os.environ['VOLUMES']}/{re.sub('[^a-z]', '', source.lower())}"
-for folder in mounts.values():
-    Path(folder).mkdir(parents=True, exist_ok=True)
-root = Path(os.environ["VOLUMES"]).parent / "root"
-for part in ("srv", "tmp"):
-    (root / part).mkdir(parents=True, exist_ok=True)
-for target, folder in mounts.items():
-    if target.startswith("/srv/"):
-        (root / target[1:]).unlink(missing_ok=True)
-        (root / target[1:]).symlink_to(folder)
-command = [re.sub(r"/(srv|tmp)\\b", rf"{root}/\\1", word) for word in command]
-if "createsuperuser" in command:
-    command.append("--noinput")
-# A mounted folder is a link here, and there is one file system for all services.
-if command[0] == "tar":
-    command.insert(1, "--dereference" if "-xf" not in command else "--keep-directory-symlink")
-values = {k: re.sub(r"/srv\\b", f"{root}/srv", f"{v}") for k, v in
-          (service.get("environment") or {}).items() if "${" not in f"{v}"}
-folder = service.get("working_dir", "").replace("/app", os.getcwd()) or os.getcwd()
-sys.exit(subprocess.run(command, cwd=folder, env={**os.environ, **values}).returncode)
-'''
-KUBECTL = """#!/bin/sh
-set -eu
-case "$1 $2" in
-"apply --kustomize") [ -f "$3/kustomization.yaml" ]; ls $(sed -n "s|^ *- *\\(kubernetes/.*\\)|$3/\\1|p" "$3/kustomization.yaml") >&2 ;;
-"get job") echo job.batch/migrate ;;
-"get job.batch/migrate") echo Complete ;;
-"get secret") echo 1 ;;
-"delete job"|"patch deployment"|"rollout status") ;;
-*) echo "kubectl $* is not imitated" >&2; exit 2 ;;
-esac
-"""
 
 
 @dataclass
@@ -182,11 +73,8 @@ class Places:
         tools, folder = home / "tools", home / "work"
         tools.mkdir(parents=True)
         folder.mkdir()
-        for name, text in {"uv": UV, "uvx": UVX, "pipx": PIPX, "kubectl": KUBECTL,
-                           "docker": f"#!{sys.executable}\n{DOCKER}",
-                           "sleep": "#!/bin/sh\n"}.items():  # fmt: skip
-            (tools / name).write_text(text)
-            (tools / name).chmod(0o755)
+        for program in STAND_INS.iterdir():
+            (tools / program.name).symlink_to(program)
         (tools / "python3.13").symlink_to(find_python("3.13"))
         config = home / "gitconfig"
         config.write_text(
@@ -200,6 +88,7 @@ class Places:
             "PATH": f"{tools}:{environment() / 'bin'}:/usr/bin:/bin",
             "HOME": f"{home}",
             "COPIER": f"{BIN / 'copier'}",
+            "TESTS_PYTHON": sys.executable,
             "COPIER_SETTINGS_PATH": f"{REPOSITORY / 'tests' / 'no-settings.yml'}",
             "ENVIRONMENT": f"{environment()}",
             "GIT_CONFIG_GLOBAL": f"{config}",
@@ -276,7 +165,8 @@ class Places:
                 return place
             case "in a project to move":
                 place = self.with_project(private_media=True, web_server="none")
-                self.to_move(place, s3())
+                to_move(place, s3())
+                place.run("python manage.py migrate; python manage.py createcachetable")
                 for folder in ("media", "private"):
                     upload(place.folder / folder)
                 return place
@@ -341,7 +231,7 @@ class Places:
                 place = self.with_project(
                     private_media=True, media_storage="s3", object_store="other"
                 )
-                self.to_move(place, s3())
+                to_move(place, s3())
                 production(place)
                 for volume in ("media", "private"):
                     upload(place.home / "volumes" / volume)
@@ -351,12 +241,6 @@ class Places:
                     deployment="kubernetes", database="postgresql", media_storage="s3"
                 )
         raise AssertionError(f"{name!r} is no place for commands")
-
-    def to_move(self, place: Place, s3: S3Server) -> None:
-        place.variables |= s3.environment()
-        for bucket, public in (("media", ["media/"]), ("private", [])):
-            s3.make_bucket(bucket, public_prefixes=public)
-            place.variables[f"{bucket.upper()}_BUCKET"] = bucket
 
 
 def production(place: Place, more: str = "") -> None:
@@ -371,3 +255,11 @@ def upload(folder: Path) -> None:
     folder /= "avatars"
     folder.mkdir(parents=True)
     (folder / "a.png").write_bytes(picture("PNG"))
+
+
+def to_move(place: Place, s3: S3Server) -> None:
+    """The buckets to which a site moves, and their variables."""
+    place.variables |= s3.environment()
+    for bucket, public in (("media", ["media/"]), ("private", [])):
+        s3.make_bucket(bucket, public_prefixes=public)
+        place.variables[f"{bucket.upper()}_BUCKET"] = bucket
