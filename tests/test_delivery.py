@@ -305,6 +305,55 @@ def test_ci_gives_the_check_of_production_every_variable_that_it_needs(
         project.manage(*command.removeprefix("uv run manage.py ").split(), **variables)
 
 
+LOCKED = '[project]\nname = "shop"\nversion = "{}"\nrequires-python = ">=3.11"\n'
+
+
+@pytest.mark.parametrize("news", [LOCKED.format(2), "<<<<<<< before updating\n"])
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_the_update_job_pushes_what_is_new_and_a_lock_that_fits_it(
+    template: Path, tmp_path: Path, ci: str, news: str
+) -> None:
+    project = render(template, tmp_path / "rendered", ci=ci)
+    if ci == "github":
+        file = yaml.safe_load((project / ".github/workflows/update-template.yml").read_text())
+        script = [step["run"] for step in file["jobs"]["update"]["steps"] if "run" in step]
+        variables = {}
+    else:
+        file = yaml.safe_load((project / ".gitlab-ci.yml").read_text())
+        script, variables = file["update-template"]["script"], file["variables"]
+    remote, site, tools = tmp_path / "group" / "shop.git", tmp_path / "shop", tmp_path / "tools"
+    for folder in (remote, site, tools):
+        folder.mkdir(parents=True)
+    for name, text in {"uvx": f"printf '{news}' > pyproject.toml", "gh": "exit 0"}.items():
+        (tools / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tools / name).chmod(0o755)
+    variables = {
+        "PATH": f"{tools}:{BIN}:/usr/bin:/bin", "HOME": f"{tmp_path}", "UV_PYTHON": sys.executable,
+        "CI_SERVER_HOST": "git.example.com", "CI_PROJECT_PATH": "group/shop",
+        "TEMPLATE_UPDATE_TOKEN": "token", **variables,
+    }  # fmt: skip
+
+    def run(*command: str | Path) -> str:
+        result = subprocess.run(command, cwd=site, env=variables, capture_output=True, text=True)
+        assert not result.returncode, result.stdout + result.stderr
+        return result.stdout
+
+    run("git", "config", "--global", f"url.{tmp_path}/.insteadOf",
+        "https://update:token@git.example.com/")  # fmt: skip
+    run("git", "config", "--global", "receive.advertisePushOptions", "true")
+    run("git", "init", "--quiet", "--bare", remote)
+    run("git", "init", "--quiet")
+    run("git", "remote", "add", "origin", remote)
+    (site / "pyproject.toml").write_text(LOCKED.format(1))
+    run("env", "--unset", "UV_LOCKED", "uv", "lock")
+    run("git", "add", "--all")
+    run("git", "-c", "user.name=A", "-c", "user.email=a@b.c", "commit", "--message", "Begin")
+    run("bash", "-e", "-c", "\n".join(script))
+    assert run("git", "-C", remote, "show", "update-template:pyproject.toml") == news
+    lock = run("git", "-C", remote, "show", "update-template:uv.lock")
+    assert f'version = "{2 if "project" in news else 1}"' in lock
+
+
 @pytest.mark.parametrize(
     ("answers", "variables", "bind"),
     [

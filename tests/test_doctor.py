@@ -244,7 +244,7 @@ def test_no_nosniff_no_compression_and_a_short_cache(edge: Any) -> None:
         report = examine()
     finds(
         report,
-        served_uploads="/media/ deploy/",
+        served_uploads="/media/ headers",
         static_caching="max-age=31536000, public, immutable",
         static_compression="gzip_static" if kind == "nginx" else "precompressed",
         static_nosniff="X-Content-Type-Options: nosniff",
@@ -259,7 +259,7 @@ def test_uploads_that_run_private_files_for_all_and_the_wrong_folder(edge: Any) 
     finds(
         report,
         private_uploads="X-Accel-Redirect",
-        served_uploads="/media/ deploy/",
+        served_uploads="/media/ headers",
         static_file="/static/ /staticfiles",
     )
     missing = report.facts["Served uploads"]["value"]
